@@ -1,0 +1,19 @@
+"""Plain data: what a diff, a task and a base are. Nothing here reads or writes a file."""
+
+from edgediff.diff.base import Base, fingerprint
+from edgediff.diff.diff import Diff, Grid, Head, TensorDiff
+from edgediff.diff.glue import GLUE_TASKS
+from edgediff.diff.task import Kind, Metric, Task
+
+__all__ = [
+    "GLUE_TASKS",
+    "Base",
+    "Diff",
+    "Grid",
+    "Head",
+    "Kind",
+    "Metric",
+    "Task",
+    "TensorDiff",
+    "fingerprint",
+]

@@ -1,0 +1,7 @@
+"""Bytes: `.dpf` files, RUN folders and the manifest of a base bundle."""
+
+from edgediff.format.dpf import dumps, loads, read_dpf, write_dpf
+from edgediff.format.inspect import inspect
+from edgediff.format.run_folder import read_run
+
+__all__ = ["dumps", "inspect", "loads", "read_dpf", "read_run", "write_dpf"]

@@ -1,0 +1,139 @@
+"""Section META: task, base, provenance and the table of tensors. See docs/format.md, "META"."""
+
+import json
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgediff.diff import Base, Diff, Grid, Task
+from edgediff.errors import FormatError, LimitError, TaskError
+from edgediff.format.rice import MAX_RICE_PARAMETER
+from edgediff.format.values import check_grid, deflate, inflate
+
+MAX_METADATA_BYTES = 1 << 20
+MAX_NUMEL = 1 << 40
+MAX_DIMENSIONS = 8
+MAX_NAME_CHARACTERS = 512
+MAX_HEAD_VALUES = 1 << 24
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """One row of the table of tensors: what is needed to decode the tensor's share of INDX and VALS."""
+
+    name: str
+    shape: tuple[int, ...]
+    nnz: int
+    rice_parameter: int
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The content of META."""
+
+    base: Base
+    task: Task
+    provenance: dict[str, str]
+    tensors: tuple[TensorEntry, ...]
+    head_outputs: int
+
+
+def encode_metadata(diff: Diff, entries: list[TensorEntry]) -> bytes:
+    """Section META of `diff`."""
+    plain = {
+        "base": asdict(diff.base),
+        "head": len(diff.head.bias),
+        "provenance": diff.provenance,
+        "task": diff.task.to_dict(),
+        "tensors": [
+            [e.name, list(e.shape), e.nnz, e.rice_parameter, e.grid.bits, e.grid.low, e.grid.high]
+            for e in entries
+        ],
+    }
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    encoded = text.encode()
+    if len(encoded) > MAX_METADATA_BYTES:
+        raise LimitError(
+            f"section META would have {len(encoded)} bytes, the format allows {MAX_METADATA_BYTES}"
+        )
+    return deflate(encoded)
+
+
+def decode_metadata(data: bytes) -> Metadata:
+    """The inverse of `encode_metadata`, every field checked.
+
+    Raises:
+        FormatError: of the kind that says what is wrong.
+    """
+    text = inflate(data, MAX_METADATA_BYTES, "META")
+    try:
+        plain = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"section META is not UTF-8 JSON: {error}") from error
+    fields = {"base": dict, "head": int, "provenance": dict, "task": dict, "tensors": list}
+    _check_fields(plain, fields, "section META")
+    try:
+        task = Task.from_dict(plain["task"], "section META, task")
+    except TaskError as error:
+        raise FormatError(str(error)) from error
+    base = _base(plain["base"])
+    if plain["head"] != task.outputs or plain["head"] * base.width > MAX_HEAD_VALUES:
+        raise FormatError(f"section META: the head has {plain['head']} rows, the task needs {task.outputs}")
+    entries = tuple(_entry(row) for row in plain["tensors"])
+    names = [entry.name for entry in entries]
+    if names != sorted(set(names)):
+        raise FormatError("section META: the tensors are not in strictly ascending order of their names")
+    return Metadata(base, task, _provenance(plain["provenance"]), entries, plain["head"])
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
+
+
+def _check_fields(plain: Any, fields: dict[str, type], where: str) -> None:
+    if not isinstance(plain, dict) or plain.keys() != fields.keys():
+        raise FormatError(f"{where}: expected an object with the fields {', '.join(fields)}")
+    for name, kind in fields.items():
+        if type(plain[name]) is not kind:
+            raise FormatError(f"{where}: {name} is {plain[name]!r:.60}, expected {kind.__name__}")
+
+
+def _base(plain: dict[str, Any]) -> Base:
+    fields = {"name": str, "fingerprint": str, "parameters": int, "width": int}
+    _check_fields(plain, fields, "section META, base")
+    if not re.fullmatch("[0-9a-f]{64}", plain["fingerprint"]):
+        raise FormatError("section META, base: the fingerprint is not 64 hexadecimal digits")
+    if not 0 < plain["parameters"] <= MAX_NUMEL or not 0 < plain["width"] <= 1 << 20:
+        raise FormatError(
+            f"section META, base: {plain['parameters']} parameters, head width {plain['width']}"
+        )
+    return Base(**plain)
+
+
+def _provenance(plain: dict[str, Any]) -> dict[str, str]:
+    if not all(isinstance(value, str) for value in plain.values()):
+        raise FormatError("section META, provenance: a value is not a text")
+    return plain
+
+
+def _entry(row: Any) -> TensorEntry:
+    kinds = (str, list, int, int, int, float, float)
+    if not isinstance(row, list) or [type(item) for item in row] != list(kinds):
+        raise FormatError("section META: a tensor is not [name, shape, nnz, rice_parameter, bits, low, high]")
+    name, shape, nnz, rice_parameter, bits, low, high = row
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS:
+        raise FormatError(f"section META: a tensor's name has {len(name)} characters")
+    if not 0 < len(shape) <= MAX_DIMENSIONS or not all(type(size) is int and size > 0 for size in shape):
+        raise FormatError(f"tensor {name!r}: {shape!r:.60} is no shape")
+    numel = math.prod(shape)
+    if numel > MAX_NUMEL or not 0 < nnz <= numel:
+        raise FormatError(f"tensor {name!r}: {nnz} changed of {numel} entries")
+    if not 0 <= rice_parameter <= MAX_RICE_PARAMETER:
+        raise FormatError(
+            f"tensor {name!r}: rice_parameter is {rice_parameter}, at most {MAX_RICE_PARAMETER}"
+        )
+    grid = Grid(bits, low, high)
+    check_grid(grid, name)
+    return TensorEntry(name, tuple(shape), nnz, rice_parameter, grid)

@@ -1,0 +1,101 @@
+"""RUN folders: what training leaves behind, exact and open to any tool (safetensors and JSON)."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgediff.diff import Base, Diff, Head, Task, TensorDiff
+from edgediff.errors import RunError
+from edgediff.extras import require
+from edgediff.files import write_atomic
+
+DIFF_FILE = "diff.safetensors"
+TASK_FILE = "task.json"
+TRAIN_FILE = "train.json"
+
+
+def write_run(folder: Path, diff: Diff | None, task: Task, record: dict[str, Any]) -> None:
+    """Write the result of a training run; `train.json` comes last and marks the run as finished.
+
+    `diff` is None for methods that give only a score. `record` is the content of `train.json`.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    if diff is not None:
+        write_atomic(folder / DIFF_FILE, _diff_bytes(diff))
+    write_atomic(folder / TASK_FILE, json_bytes(task.to_dict()))
+    write_atomic(folder / TRAIN_FILE, json_bytes(record))
+
+
+def read_run(folder: str | Path) -> Diff:
+    """The exact diff of a finished run.
+
+    Raises:
+        RunError: the folder is missing, unfinished, damaged, or has no diff.
+    """
+    require("train", "reading a RUN folder")
+    from safetensors import SafetensorError, safe_open
+
+    folder = Path(folder)
+    record = read_record(folder)
+    if not (folder / DIFF_FILE).is_file():
+        raise RunError(
+            f"{folder} has no {DIFF_FILE}: the method {record.get('method')!r} gives no sparse diff"
+        )
+    try:
+        task = Task.from_dict(json.loads((folder / TASK_FILE).read_text("utf-8")), str(folder / TASK_FILE))
+        with safe_open(folder / DIFF_FILE, framework="numpy") as file:
+            plain = json.loads((file.metadata() or {})["edgediff"])
+            stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
+        tensors = tuple(
+            TensorDiff(name, tuple(shape), stored[f"{name}.indices"], stored[f"{name}.values"])
+            for name, shape in plain["shapes"].items()
+        )
+        head = Head(stored["head.weight"], stored["head.bias"])
+        return Diff(Base(**plain["base"]), task, tensors, head, plain["provenance"])
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        raise RunError(f"{folder} is no readable RUN folder: {error}") from error
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The content of `train.json`.
+
+    Raises:
+        RunError: the run is missing or not finished.
+    """
+    if not folder.is_dir():
+        raise RunError(f"{folder} is no folder, expected the RUN folder of `edgediff train`")
+    if not (folder / TRAIN_FILE).is_file():
+        raise RunError(f"{folder} has no {TRAIN_FILE}: its training is not finished, go on with --resume")
+    try:
+        record = json.loads((folder / TRAIN_FILE).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / TRAIN_FILE} cannot be read: {error}") from error
+    if not isinstance(record, dict):
+        raise RunError(f"{folder / TRAIN_FILE} holds no JSON object")
+    return record
+
+
+def json_bytes(plain: dict[str, Any]) -> bytes:
+    """`plain` as JSON for people: indented, UTF-8, a line end at the end."""
+    return (json.dumps(plain, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _diff_bytes(diff: Diff) -> bytes:
+    from safetensors.numpy import save
+
+    arrays: dict[str, Any] = {"head.weight": diff.head.weight, "head.bias": diff.head.bias}
+    for tensor in diff.tensors:
+        arrays[f"{tensor.name}.indices"] = tensor.indices
+        arrays[f"{tensor.name}.values"] = tensor.values
+    plain = {
+        "base": asdict(diff.base),
+        "shapes": {tensor.name: list(tensor.shape) for tensor in diff.tensors},
+        "provenance": diff.provenance,
+    }
+    contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
+    return save(contiguous, metadata={"edgediff": json.dumps(plain, sort_keys=True)})

@@ -1,0 +1,7 @@
+"""What to keep and how many bits to give it: from an exact diff to one that a `.dpf` file can hold."""
+
+from edgediff.pack.pack import pack
+from edgediff.pack.quantise import quantise
+from edgediff.pack.select import top_k
+
+__all__ = ["pack", "quantise", "top_k"]
