@@ -1,0 +1,229 @@
+"""Stage 1: learn w and its gates (Guo, Rush, Kim, sections 3.1 and 3.2)."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgediff.train import gates
+from edgediff.train.feedback import L0Feedback
+from edgediff.train.model import TaskModel
+from edgediff.train.noise import NoisePool, NoiseSlices
+from edgediff.train.settings import Settings
+from edgediff.train.stage import Stage, State, adam, clip
+
+CHUNK = 1 << 18
+"""Entries worked on at a time: small enough that a chunk's buffers stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class GatedTensor:
+    """One parameter with its diff and gates.
+
+    Attributes:
+        name: of the parameter.
+        parameter: the model's own, which holds the effective weights.
+        rows: the rows that training can ever reach, or None for all. Other rows get no gradient, would stay
+            at w = 0 and could never be kept, so they have neither w nor gate.
+        base: the frozen values, flat, of the rows.
+        w: the diff before its gates, flat.
+        log_alpha: of the entries' gates, flat.
+    """
+
+    name: str
+    parameter: nn.Parameter
+    rows: Tensor | None
+    base: Tensor
+    w: Tensor
+    log_alpha: Tensor
+
+    def full(self, live: Tensor) -> Tensor:
+        """`live` (flat, of the rows) in the parameter's shape, zero elsewhere."""
+        if self.rows is None:
+            return live.view_as(self.parameter)
+        return torch.zeros_like(self.parameter).index_copy_(0, self.rows, live.view(len(self.rows), -1))
+
+
+class GateStage(Stage):
+    """Learns which entries a task needs; every matrix and every vector is a group with a gate of its own."""
+
+    name = "gates"
+
+    def __init__(self, model: TaskModel, token_ids: Tensor, settings: Settings, steps: int) -> None:
+        super().__init__(settings, steps)
+        embedding = model.encoder.model.get_input_embeddings().weight
+        named = model.parameters_by_name()
+        self.tensors = [
+            _gated(name, p, token_ids.to(p.device) if p is embedding else None) for name, p in named.items()
+        ]
+        device = next(iter(named.values())).device
+        self.group_log_alpha = torch.full((len(named),), gates.START_LOG_ALPHA, device=device)
+        self._head: list[Tensor] = list(model.head.parameters())
+        self._noise = NoisePool(settings.seed, device)
+        self._scratch = gates.Scratch.of(CHUNK, self.group_log_alpha)
+        self._total = sum(p.numel() for p in named.values())
+        live = sum(t.w.numel() for t in self.tensors) / self._total
+        self._feedback = L0Feedback(live, settings.open_factor * settings.density, steps)
+        self.open_share = live
+        w, log_alpha = [t.w for t in self.tensors], [t.log_alpha for t in self.tensors]
+        self.optimizer = adam(
+            [
+                (w, settings.gate_rate, False),
+                ([*log_alpha, self.group_log_alpha], settings.log_alpha_rate, True),
+                (self._head, settings.head_rate, False),
+            ]
+        )
+
+    @torch.no_grad()
+    def prepare(self, step: int) -> None:
+        """Sample the gates of `step` and write `base + w * z * z_group` into the model."""
+        noise, group_gates, _ = self._draw(step)
+        for tensor in self.tensors:
+            tensor.w.grad = None  # it is the last step's weight gradient; free it before the next one
+        for tensor, group in zip(self.tensors, group_gates.tolist(), strict=True):
+            target = tensor.parameter.data if tensor.rows is None else torch.empty_like(tensor.base)
+            flat = target.view(-1)
+            for part in _chunks(len(tensor.w)):
+                gates.patch_chunk(
+                    flat[part],
+                    tensor.base[part],
+                    tensor.w[part],
+                    tensor.log_alpha[part],
+                    noise.next(part.stop - part.start),
+                    group,
+                    self._scratch.first(part.stop - part.start),
+                )
+            if tensor.rows is not None:
+                tensor.parameter.data.index_copy_(0, tensor.rows, flat.view(len(tensor.rows), -1))
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Carry the gradients on to w and the gates, clip each kind on its own, and step."""
+        noise, group_gates, group_noise = self._draw(step)
+        open_groups = gates.open_probability(self.group_log_alpha)
+        dots, expected = [], []
+        for tensor, group, p_group in zip(
+            self.tensors, group_gates.tolist(), open_groups.tolist(), strict=True
+        ):
+            dot, count = self._backward(tensor, noise, group, self._feedback.weight * p_group)
+            dots.append(dot)
+            expected.append(count)
+        device = self.group_log_alpha.device
+        counts = torch.tensor(expected, device=device)
+        self.group_log_alpha.grad = gates.backward_group(
+            self.group_log_alpha,
+            group_noise,
+            torch.tensor(dots, device=device),
+            counts,
+            self._feedback.weight,
+        )
+        clip((t.w for t in self.tensors), self.settings.clip)
+        clip([*(t.log_alpha for t in self.tensors), self.group_log_alpha], self.settings.clip)
+        clip(self._head, self.settings.clip)
+        self.set_rates(step)
+        self.optimizer.step()
+        self.open_share = float((counts * open_groups).sum()) / self._total
+        self._feedback.update(step, self.open_share)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Write the weights with the gates at their expectation."""
+        for tensor, gated in zip(self.tensors, self._gated_values(), strict=True):
+            live = (tensor.base + gated).view(-1, *tensor.parameter.shape[1:])
+            if tensor.rows is None:
+                tensor.parameter.data.copy_(live.view_as(tensor.parameter))
+            else:
+                tensor.parameter.data.index_copy_(0, tensor.rows, live)
+
+    @torch.no_grad()
+    def learnt(self) -> dict[str, NDArray[np.float32]]:
+        """What stage 1 found: `w * z` without noise, for every parameter in its shape."""
+        return {
+            tensor.name: tensor.full(gated).cpu().numpy()
+            for tensor, gated in zip(self.tensors, self._gated_values(), strict=True)
+        }
+
+    @torch.no_grad()
+    def detach(self) -> None:
+        """Put the base's own values back into the model, bit for bit."""
+        for tensor in self.tensors:
+            if tensor.rows is None:
+                tensor.parameter.data.copy_(tensor.base.view_as(tensor.parameter))
+            else:
+                tensor.parameter.data.index_copy_(0, tensor.rows, tensor.base.view(len(tensor.rows), -1))
+
+    def note(self) -> dict[str, float]:
+        """The share of open gates and the weight that steers it."""
+        return {"open_share": self.open_share, "l0_weight": self._feedback.weight}
+
+    def state(self) -> State:
+        """The state after a whole step."""
+        learnt = {f"w.{t.name}": t.w for t in self.tensors}
+        learnt |= {f"log_alpha.{t.name}": t.log_alpha for t in self.tensors}
+        steering = torch.tensor([*self._feedback.state(), self.open_share], dtype=torch.float64)
+        return super().state() | learnt | {"group_log_alpha": self.group_log_alpha, "steering": steering}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        super().restore(state)
+        for tensor in self.tensors:
+            tensor.w.copy_(state[f"w.{tensor.name}"])
+            tensor.log_alpha.copy_(state[f"log_alpha.{tensor.name}"])
+        self.group_log_alpha.copy_(state["group_log_alpha"])
+        weight, error, self.open_share = state["steering"].tolist()
+        self._feedback.restore((weight, error))
+
+    def _draw(self, step: int) -> tuple[NoiseSlices, Tensor, Tensor]:
+        """The step's noise for the entries, the groups' gates, and the noise these were drawn with."""
+        noise = self._noise.slices(step)
+        group_noise = noise.next(len(self.group_log_alpha))
+        scratch = gates.Scratch.of(len(group_noise), group_noise)
+        return noise, gates.sample_gates(self.group_log_alpha, group_noise, scratch).clone(), group_noise
+
+    def _backward(
+        self, tensor: GatedTensor, noise: NoiseSlices, group: float, penalty: float
+    ) -> tuple[float, float]:
+        """Fill the gradients of one tensor's w and log_alpha; give its `sum(g w z)` and `sum(p)`."""
+        grad = tensor.parameter.grad
+        if grad is None:
+            grad = torch.zeros_like(tensor.parameter)
+        grad = (grad if tensor.rows is None else grad.index_select(0, tensor.rows)).reshape(-1)
+        if tensor.log_alpha.grad is None:
+            tensor.log_alpha.grad = torch.empty_like(tensor.log_alpha)
+        dot = expected = 0.0
+        for part in _chunks(len(tensor.w)):
+            size = part.stop - part.start
+            more = gates.backward_chunk(
+                grad[part],
+                tensor.w[part],
+                tensor.log_alpha[part],
+                noise.next(size),
+                group,
+                penalty,
+                tensor.log_alpha.grad[part],
+                self._scratch.first(size),
+            )
+            dot, expected = dot + more[0], expected + more[1]
+        tensor.w.grad = grad  # the parameter's own gradient has become w's
+        return dot, expected
+
+    def _gated_values(self) -> Iterator[Tensor]:
+        group_gates = gates.expected_gates(self.group_log_alpha)
+        for tensor, group in zip(self.tensors, group_gates, strict=True):
+            yield tensor.w * gates.expected_gates(tensor.log_alpha) * group
+
+
+def _gated(name: str, parameter: nn.Parameter, rows: Tensor | None) -> GatedTensor:
+    live = parameter.detach() if rows is None else parameter.detach().index_select(0, rows)
+    base = live.reshape(-1).clone()
+    w, log_alpha = torch.zeros_like(base), torch.full_like(base, gates.START_LOG_ALPHA)
+    return GatedTensor(name, parameter, rows, base, w, log_alpha)
+
+
+def _chunks(size: int) -> Iterator[slice]:
+    for start in range(0, size, CHUNK):
+        yield slice(start, min(start + CHUNK, size))

@@ -1,0 +1,94 @@
+"""What the stages of training have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from edgediff.train.settings import Settings, rate_at
+
+State = dict[str, Tensor]
+"""All that a stage needs to go on: tensors by name."""
+
+
+class Stage(ABC):
+    """A part of training with its own parameters and its own way to update them.
+
+    Each step calls `prepare` (write the effective weights), then the task's loss is computed and
+    differentiated, then `update` (turn the weights' gradients into a change).
+
+    Attributes:
+        name: for the record.
+        steps: how many the stage takes.
+        optimizer: holds every parameter that the stage learns, each group with its `peak` rate.
+    """
+
+    name: str
+    optimizer: torch.optim.Optimizer
+
+    def __init__(self, settings: Settings, steps: int) -> None:
+        self.settings = settings
+        self.steps = steps
+
+    @abstractmethod
+    def prepare(self, step: int) -> None:
+        """Write the weights that this step's loss is computed with."""
+
+    @abstractmethod
+    def update(self, step: int) -> None:
+        """Apply one step, from the gradients that the backward pass left."""
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Write the weights that the stage has learnt so far, free of noise."""
+
+    def note(self) -> dict[str, float]:
+        """What the history records beside the loss."""
+        return {}
+
+    def state(self) -> State:
+        """The state after a whole step."""
+        return _optimizer_state(self.optimizer)
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        _restore_optimizer(self.optimizer, state)
+
+    def set_rates(self, step: int) -> None:
+        """Set each group's learning rate for `step`; a group without warm-up keeps its peak."""
+        for group in self.optimizer.param_groups:
+            if not group.get("constant", False):
+                group["lr"] = rate_at(group["peak"], step, self.steps, self.settings.warmup)
+
+
+def adam(groups: Iterable[tuple[list[Tensor], float, bool]]) -> torch.optim.AdamW:
+    """Torch's fused AdamW over (parameters, peak rate, whether constant) groups, without weight decay."""
+    return torch.optim.AdamW(
+        [{"params": tensors, "lr": peak, "peak": peak, "constant": flat} for tensors, peak, flat in groups],
+        weight_decay=0.0,
+        fused=True,
+    )
+
+
+def clip(tensors: Iterable[Tensor], norm: float) -> None:
+    """Scale the gradients of `tensors` down to `norm` all together."""
+    nn.utils.clip_grad_norm_(tensors, norm, foreach=True)
+
+
+def _optimizer_state(optimizer: torch.optim.Optimizer) -> State:
+    state = {}
+    for number, moments in optimizer.state_dict()["state"].items():
+        for key, value in moments.items():
+            state[f"optimizer.{number}.{key}"] = value
+    return state
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Tensor]) -> None:
+    plain = optimizer.state_dict()
+    plain["state"] = {}
+    for key, value in state.items():
+        if key.startswith("optimizer."):
+            _, number, moment = key.split(".")
+            plain["state"].setdefault(int(number), {})[moment] = value
+    optimizer.load_state_dict(plain)
