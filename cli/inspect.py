@@ -1,0 +1,48 @@
+"""`edgediff inspect`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgediff_cli.show import size_text
+
+_BAR = 30
+_DENSEST = 12
+
+
+def inspect(
+    dpf: Annotated[Path, typer.Argument(metavar="FILE.dpf", help="The file to look into.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what a .dpf file holds and where its bytes go."""
+    from edgediff.format import inspect
+
+    found = inspect(dpf)
+    typer.echo(json.dumps(found, ensure_ascii=False) if as_json else _table(found))
+
+
+def _table(found: dict[str, Any]) -> str:
+    task = found["task"]
+    lines = [
+        f"task         {task['name']} ({task['kind']}, {task['metric']})",
+        f"labels       {', '.join(task.get('labels', [])) or 'a number'}",
+        f"base         {found['base_name']}, {found['base_parameters']:,} parameters",
+        f"fingerprint  {found['base_fingerprint']}",
+        f"file         {size_text(found['file_bytes'])}, of it the head {size_text(found['head_bytes'])}"
+        f" and names {size_text(found['metadata_bytes'])}",
+        f"changed      {found['nnz']:,} parameters, density {found['density']:.4%}",
+        f"bits each    {found['bits_per_nonzero']:.2f}: index {found['bits_per_index']:.2f},"
+        f" value {found['bits_per_value']:.2f}, the rest names and checksums",
+        "",
+        "densest tensors",
+    ]
+    tensors = sorted(found["tensors"], key=lambda tensor: -tensor["density"])
+    top = tensors[0]["density"] if tensors else 1.0
+    for tensor in tensors[:_DENSEST]:
+        bar = "█" * max(round(_BAR * tensor["density"] / top), 1)
+        lines.append(f"{tensor['name']:<48} {tensor['nnz']:>8,} {tensor['density']:>8.3%} {bar}")
+    if len(tensors) > _DENSEST:
+        lines.append(f"and {len(tensors) - _DENSEST} more")
+    return "\n".join(lines)

@@ -1,0 +1,40 @@
+"""`edgediff`: the commands, and how their errors reach the user."""
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from edgediff.errors import EdgeDiffError
+from edgediff_cli.demo import demo
+from edgediff_cli.eval import eval
+from edgediff_cli.export import export
+from edgediff_cli.inspect import inspect
+from edgediff_cli.pack import pack
+from edgediff_cli.run import run
+from edgediff_cli.train import train
+
+
+class OneSentence(TyperGroup):
+    """A group whose commands end in one sentence and exit code 1 when they fail on purpose."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; usage errors keep their own text and exit code 2."""
+        try:
+            return super().invoke(ctx)
+        except EdgeDiffError as error:
+            sys.stderr.write(f"edgediff: {' '.join(str(error).split())}\n")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=OneSentence,
+    help="One base model on the device, many tasks as tiny files.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+for _command in (export, train, pack, inspect, run, eval, demo):
+    app.command()(_command)
