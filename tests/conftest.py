@@ -1,0 +1,148 @@
+"""The real parts that tests share: MiniLM and its bundle, tiny encoders of each architecture, a tiny task."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+import torch
+import transformers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+import edgediff
+from edgediff.export import export
+from edgediff.train import Settings, train
+
+COLOURS = ("red", "green", "blue")
+WORDS = (
+    *COLOURS,
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "big",
+    "small",
+    "good",
+    "bad",
+    "loud",
+    "quiet",
+    "lamp",
+)
+ARCHITECTURES = ("bert", "distilbert", "electra", "mobilebert", "roberta")
+
+
+@pytest.fixture(scope="session")
+def minilm_base(tmp_path_factory) -> Path:
+    """The base bundle of the real model."""
+    folder = tmp_path_factory.mktemp("minilm") / "base"
+    export("minilm", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory):
+    """Makes the folder of a tiny random-weight checkpoint, by architecture."""
+    made: dict[str, Path] = {}
+
+    def make(architecture: str) -> Path:
+        if architecture not in made:
+            made[architecture] = tmp_path_factory.mktemp("models") / f"tiny-{architecture}"
+            save_tiny_model(architecture, made[architecture])
+        return made[architecture]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tiny_model, tmp_path_factory) -> Path:
+    """The base bundle of the tiny BERT."""
+    folder = tmp_path_factory.mktemp("tiny") / "base"
+    export(tiny_model("bert"), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_task(tmp_path_factory) -> Path:
+    """A folder with task.json, train.jsonl and dev.jsonl: is the text about a colour word or not?"""
+    folder = tmp_path_factory.mktemp("task")
+    definition = {"name": "colours", "kind": "classification", "text": "text", "labels": ["no", "yes"]}
+    (folder / "task.json").write_text(json.dumps(definition))
+    write_rows(folder / "train.jsonl", 160, seed=0)
+    write_rows(folder / "dev.jsonl", 60, seed=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_model, tiny_task, tmp_path_factory) -> Path:
+    """A finished RUN folder of the tiny BERT on the tiny task."""
+    folder = tmp_path_factory.mktemp("runs") / "colours"
+    train(
+        tiny_model("bert"),
+        folder,
+        task=tiny_task / "task.json",
+        train=tiny_task / "train.jsonl",
+        dev=tiny_task / "dev.jsonl",
+        settings=Settings(density=0.05, epochs=4, batch_size=16),
+    )
+    return folder
+
+
+def write_rows(path: Path, count: int, seed: int) -> None:
+    """Sentences of random words, labelled by whether a colour is among them."""
+    choose = random.Random(seed)
+    with path.open("w") as file:
+        for _ in range(count):
+            words = choose.choices(WORDS, k=choose.randint(3, 9))
+            label = "yes" if set(COLOURS) & set(words) else "no"
+            file.write(json.dumps({"text": " ".join(words), "label": label}) + "\n")
+
+
+def save_tiny_model(architecture: str, folder: Path) -> None:
+    """Write a random-weight checkpoint of some thousand parameters, with a word tokenizer of its own."""
+    torch.manual_seed(0)
+    tokenizer = _tokenizer()
+    size = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    common = size | {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
+    layers = {"num_hidden_layers": 2, "max_position_embeddings": 64}
+    config = {
+        "bert": lambda: transformers.BertConfig(**common, **layers),
+        "roberta": lambda: transformers.RobertaConfig(**common, **layers, type_vocab_size=1),
+        "electra": lambda: transformers.ElectraConfig(**common, **layers, embedding_size=16),
+        "distilbert": lambda: transformers.DistilBertConfig(
+            **size, dim=32, n_heads=4, hidden_dim=64, n_layers=2, max_position_embeddings=64
+        ),
+        "mobilebert": lambda: transformers.MobileBertConfig(
+            **common, **layers, embedding_size=16, intra_bottleneck_size=16, true_hidden_size=16
+        ),
+    }[architecture]()
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tokenizer() -> transformers.PreTrainedTokenizerFast:
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator([" ".join(WORDS)] * 3, trainers.WordPieceTrainer(special_tokens=special))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=64,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+
+
+@pytest.fixture(scope="session")
+def voice_data() -> Path:
+    """The folder of the demo's task, as shipped."""
+    return Path(edgediff.__file__).parent / "demo" / "voice_commands"

@@ -1,0 +1,207 @@
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+from edgediff.encoder import load_encoder
+from edgediff.errors import RunError, SettingError
+from edgediff.format import read_run
+from edgediff.score import load_task, read_rows
+from edgediff.train import Method, Precision, Settings, train
+from edgediff.train.batches import TokenRows
+from edgediff.train.gate_stage import GateStage
+from edgediff.train.model import make_model
+
+QUICK = Settings(density=0.05, epochs=1, batch_size=16, precision=Precision.FP32)
+
+
+def _train(model, folder, files, settings=QUICK, **options):
+    paths = {"task": files / "task.json", "train": files / "train.jsonl", "dev": files / "dev.jsonl"}
+    return train(model, folder, settings=settings, **paths, **options)
+
+
+def test_a_run_folder_holds_diff_task_and_record(tiny_run):
+    assert sorted(p.name for p in tiny_run.iterdir()) == ["diff.safetensors", "task.json", "train.json"]
+    record = json.loads((tiny_run / "train.json").read_text())
+    assert record["scores"]["dev"]["accuracy"] > 0.6
+    assert [stage["name"] for stage in record["stages"]] == ["gates", "mask"]
+    for stage in record["stages"]:
+        assert stage["steps"] == 20
+        assert stage["step_seconds"] > 0
+        assert stage["peak_memory_bytes"] > 10_000_000
+    assert {"torch", "transformers", "accelerate", "edgediff"} == set(record["versions"])
+
+
+def test_the_diff_has_exactly_the_density_asked_for(tiny_run, tiny_model):
+    diff = read_run(tiny_run)
+    parameters = sum(array.size for _, array in load_encoder(tiny_model("bert")).arrays())
+    assert diff.nnz == round(0.05 * parameters)
+    for tensor in diff.tensors:
+        assert (np.diff(tensor.indices) > 0).all()
+        assert 0 <= tensor.indices[0] <= tensor.indices[-1] < tensor.numel
+
+
+def test_names_and_shapes_are_those_of_the_encoder(tiny_run, tiny_model):
+    arrays = dict(load_encoder(tiny_model("bert")).arrays())
+    assert all(arrays[tensor.name].shape == tensor.shape for tensor in read_run(tiny_run).tensors)
+
+
+def test_the_same_seed_gives_the_same_bits(tiny_model, tiny_task, tmp_path):
+    for name in ("first", "second"):
+        _train(tiny_model("bert"), tmp_path / name, tiny_task)
+    first, second = (load_file(tmp_path / name / "diff.safetensors") for name in ("first", "second"))
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def test_another_seed_gives_another_diff(tiny_model, tiny_task, tmp_path):
+    _train(tiny_model("bert"), tmp_path / "first", tiny_task)
+    _train(tiny_model("bert"), tmp_path / "second", tiny_task, replace(QUICK, seed=1))
+    heads = [read_run(tmp_path / name).head.weight for name in ("first", "second")]
+    assert not np.array_equal(*heads)
+
+
+def test_full_fine_tuning_gives_a_score_and_no_diff(tiny_model, tiny_task, tmp_path):
+    record = _train(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method.FULL))
+    assert 0 <= record["scores"]["dev"]["accuracy"] <= 1
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["task.json", "train.json"]
+    with pytest.raises(RunError, match="the method 'full' gives no sparse diff"):
+        read_run(tmp_path / "run")
+
+
+def test_a_regression_learns(tiny_model, tmp_path):
+    words = ["zero", "one", "two", "three", "four"]
+    rows = [{"a": f"{words[i % 5]} lamp", "b": "small lamp", "s": float(i % 5)} for i in range(100)]
+    for name in ("train", "dev"):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "task.json").write_text(
+        json.dumps({"name": "count", "kind": "regression", "text": "a", "text_pair": "b", "label": "s"})
+    )
+    settings = replace(QUICK, epochs=20, density=0.2, mask_rate=5e-3)
+    record = _train(tiny_model("bert"), tmp_path / "run", tmp_path, settings)
+    assert record["scores"]["dev"]["pearson"] > 0.5
+
+
+def test_words_that_never_occur_have_neither_diff_nor_gate(tiny_model, tiny_task):
+    encoder = load_encoder(tiny_model("bert"))
+    task = load_task(tiny_task / "task.json")
+    tokens = TokenRows(read_rows(tiny_task / "train.jsonl", task), encoder, task)
+    stage = GateStage(make_model(encoder, task, 0, tokens.targets), tokens.token_ids(), QUICK, 10)
+    words = next(t for t in stage.tensors if t.name == "embeddings.word_embeddings.weight")
+    assert words.rows is not None
+    assert len(words.rows) == len(tokens.token_ids()) < len(words.parameter)
+    assert len(words.w) == len(words.rows) * words.parameter.shape[1]
+    assert all(t.rows is None for t in stage.tensors if t is not words)
+
+
+def test_detaching_the_gates_restores_the_base_bit_for_bit(tiny_model, tiny_task):
+    encoder = load_encoder(tiny_model("bert"))
+    before = {name: array.copy() for name, array in encoder.arrays()}
+    task = load_task(tiny_task / "task.json")
+    tokens = TokenRows(read_rows(tiny_task / "train.jsonl", task), encoder, task)
+    stage = GateStage(make_model(encoder, task, 0, tokens.targets), tokens.token_ids(), QUICK, 10)
+    for tensor in stage.tensors:
+        torch.nn.init.normal_(tensor.w)
+    stage.prepare(0)
+    assert any(not np.array_equal(array, before[name]) for name, array in encoder.arrays())
+    stage.detach()
+    for name, array in encoder.arrays():
+        assert np.array_equal(array.view(np.uint32), before[name].view(np.uint32)), name
+
+
+def test_every_row_occurs_once_an_epoch_and_epochs_differ(tiny_model, tiny_task):
+    encoder = load_encoder(tiny_model("bert"))
+    task = load_task(tiny_task / "task.json")
+    tokens = TokenRows(read_rows(tiny_task / "train.jsonl", task), encoder, task)
+    first, again, second = (torch.cat(tokens.training_order(16, 0, epoch)) for epoch in (0, 0, 1))
+    assert torch.equal(first.sort().values, torch.arange(len(tokens)))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, second)
+
+
+RESUMABLE = """
+import sys
+import edgediff.train.loop as loop
+from edgediff.train import Precision, Settings, train
+loop._CHECKPOINT_SECONDS = 0.0  # after every step
+model, folder, files, resume = sys.argv[1:]
+train(model, folder, task=files + "/task.json", train=files + "/train.jsonl", dev=files + "/dev.jsonl",
+      settings=Settings(density=0.05, epochs=6, batch_size=16, precision=Precision.FP32),
+      resume=resume == "resume")
+"""
+
+
+def _start(model, folder, files, resume):
+    arguments = [str(model), str(folder), str(files), "resume" if resume else "new"]
+    return subprocess.Popen([sys.executable, "-c", RESUMABLE, *arguments])
+
+
+def test_a_killed_run_resumes_to_the_same_bits(tiny_model, tiny_task, tmp_path):
+    """The process is killed as soon as a checkpoint of each stage appears, wherever it is by then."""
+    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
+    assert _start(tiny_model("bert"), unbroken, tiny_task, resume=False).wait() == 0
+    kills = 0
+    for _ in range(3):
+        process = _start(tiny_model("bert"), broken, tiny_task, resume=kills > 0)
+        seen = _checkpoint_time(broken)
+        while process.poll() is None and _checkpoint_time(broken) == seen:
+            time.sleep(0.01)
+        time.sleep(0.2)  # some steps on, at no particular moment
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills > 0
+    assert _start(tiny_model("bert"), broken, tiny_task, resume=True).wait() == 0
+    first, second = (load_file(folder / "diff.safetensors") for folder in (unbroken, broken))
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[key], second[key]) for key in first)
+    histories = [json.loads((f / "train.json").read_text())["history"] for f in (unbroken, broken)]
+    assert histories[0] == histories[1]
+    assert not (broken / "checkpoint.safetensors").exists()
+
+
+def _checkpoint_time(folder):
+    path = folder / "checkpoint.safetensors"
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
+def test_a_finished_run_resumes_to_its_own_record(tiny_run, tiny_model, tiny_task):
+    record = _train(tiny_model("bert"), tiny_run, tiny_task, resume=True)
+    assert record == json.loads((tiny_run / "train.json").read_text())
+
+
+def test_a_run_does_not_go_on_with_other_settings(tiny_model, tiny_task, tmp_path):
+    process = _start(tiny_model("bert"), tmp_path / "run", tiny_task, resume=False)
+    while process.poll() is None and _checkpoint_time(tmp_path / "run") is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with pytest.raises(RunError, match="was begun with settings"):
+        _train(tiny_model("bert"), tmp_path / "run", tiny_task, resume=True)
+
+
+def test_an_existing_run_folder_is_left_alone(tiny_model, tiny_task, tmp_path):
+    (tmp_path / "mine.txt").write_text("kept")
+    with pytest.raises(RunError, match="exists already"):
+        _train(tiny_model("bert"), tmp_path, tiny_task)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("density", [0, -0.1, 1.01, float("nan")])
+def test_a_density_outside_its_range_is_refused(density):
+    with pytest.raises(SettingError, match=r"density is .*, expected a number above 0 and at most 1"):
+        Settings(density=density)
+
+
+def test_a_density_that_keeps_nothing_is_refused_before_anything_is_written(tiny_model, tiny_task, tmp_path):
+    with pytest.raises(SettingError, match="keeps no entry"):
+        _train(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, density=1e-6))
+    assert list(tmp_path.iterdir()) == []
