@@ -19,12 +19,22 @@ def size_text(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-@contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int, str], None]]:
-    """A bar for each stage, told of (stage, steps done, steps in all, a few words)."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+Show = Callable[[str, int, int, str], None]
+"""Told of (stage, steps done, steps in all, a few words)."""
 
+_LINES_PER_STAGE = 10
+
+
+@contextmanager
+def progress_bar() -> Iterator[Show]:
+    """A bar for each stage on a terminal, ten lines for each in a log; nothing before the first step."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _log
+        return
     columns = (
         TextColumn("{task.description:>6}"),
         BarColumn(),
@@ -32,12 +42,21 @@ def progress_bar() -> Iterator[Callable[[str, int, int, str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks = {}
+    bar = Progress(*columns, console=console)
+    stages: dict[str, TaskID] = {}
 
-        def show(stage: str, done: int, total: int, note: str) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total, note="")
-            bar.update(tasks[stage], completed=done, note=note)
+    def show(stage: str, done: int, total: int, note: str) -> None:
+        bar.start()
+        if stage not in stages:
+            stages[stage] = bar.add_task(stage, total=total, note="")
+        bar.update(stages[stage], completed=done, note=note)
 
+    try:
         yield show
+    finally:
+        bar.stop()
+
+
+def _log(stage: str, done: int, total: int, note: str) -> None:
+    if done == total or done % max(total // _LINES_PER_STAGE, 1) == 0:
+        say(f"{stage:>6} {done}/{total}  {note}")

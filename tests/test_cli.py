@@ -137,7 +137,7 @@ def test_a_nan_label_is_named_with_its_row(tiny_model, tmp_path):
     (tmp_path / "task.toml").write_text('name = "n"\nkind = "regression"\ntext = "text"\n')
     rows = tmp_path / "rows.csv"
     files = ("--task", tmp_path / "task.toml", "--train", rows, "--dev", rows)
-    assert_one_sentence(call("train", tiny_model("bert"), tmp_path / "run", *files), "row 2", "found nan")
+    assert_one_sentence(call("train", tiny_model("bert"), tmp_path / "run", *files), "row 2", "found 'nan'")
 
 
 def test_a_run_folder_that_exists(tiny_run, tiny_model, tiny_task):

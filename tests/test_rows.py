@@ -51,18 +51,25 @@ def test_json_lines_are_read_plain_and_compressed(tmp_path, name):
     assert rows.targets.tolist() == [1, 0, 1]
 
 
-@pytest.mark.parametrize("suffix", ["parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "tsv"])
 def test_tables_are_read(tmp_path, suffix):
     rows = read_rows(_write_table(tmp_path / f"rows.{suffix}"), PAIR)
     assert rows.texts == [row["text"] for row in ROWS]
+    assert rows.pairs == ["x", "y", "z"]
     assert rows.targets.tolist() == [1, 0, 1]
 
 
-@pytest.mark.parametrize("suffix", ["csv", "tsv"])
-def test_comma_and_tab_separated_files_are_read(tmp_path, suffix):
-    path = _write_table(tmp_path / f"rows.{suffix}")
-    rows = read_rows(path, PAIR)
-    assert rows.texts == [row["text"] for row in ROWS]
+@pytest.mark.parametrize("word", ["null", "NA", "nan", "12", ""])
+def test_a_text_that_looks_like_no_text_stays_one(tmp_path, word):
+    (tmp_path / "r.csv").write_text(f"text,label\n{word},1\nother,0\n")
+    rows = read_rows(tmp_path / "r.csv", TASK)
+    assert rows.texts == [word, "other"]
+    assert rows.targets.tolist() == [1, 0]
+
+
+def test_numbers_in_a_table_of_texts_are_numbers(tmp_path):
+    (tmp_path / "r.tsv").write_text("text\tlabel\na\t1.5\nb\t-2\n")
+    assert read_rows(tmp_path / "r.tsv", NUMBER).targets.tolist() == [1.5, -2]
 
 
 def test_whole_number_labels_are_positions(tmp_path):
@@ -104,7 +111,7 @@ def test_a_sample_is_the_same_every_time_and_keeps_the_order(tmp_path):
         ([{"text": "a", "label": True}], TASK, "found True"),
         ([{"text": "a", "label": float("nan")}], NUMBER, "row 1, field 'label': found nan|cannot be read"),
         ([{"text": "a", "label": None}], NUMBER, "found None, expected a finite number"),
-        ([{"text": "a", "label": "3"}], NUMBER, "found '3', expected a finite number"),
+        ([{"text": "a", "label": "three"}], NUMBER, "found 'three', expected a finite number"),
         ([{"sentence": "a", "label": 0}], TASK, "has no field 'text'; it has sentence, label"),
         ([{"text": "a", "label": 0}], PAIR, "has no field 'other'"),
         ([{"text": None, "label": 0}], TASK, "row 1, field 'text': found None, expected a text"),
@@ -118,7 +125,7 @@ def test_a_row_that_does_not_fit_is_named(tmp_path, rows, task, message):
 
 def test_a_nan_in_a_table_is_named(tmp_path):
     (tmp_path / "r.csv").write_text("text,label\na,1.5\nb,nan\n")
-    with pytest.raises(DataError, match=r"r\.csv, row 2, field 'label': found nan"):
+    with pytest.raises(DataError, match=r"r\.csv, row 2, field 'label': found 'nan'"):
         read_rows(tmp_path / "r.csv", NUMBER)
 
 

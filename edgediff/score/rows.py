@@ -1,5 +1,6 @@
 """Labelled files and task files, read and checked against one another."""
 
+import csv
 import json
 import math
 import random
@@ -20,8 +21,11 @@ from edgediff.extras import require
 _READERS: dict[str, tuple[str, dict[str, Any]]] = {
     ".jsonl": ("json", {}),
     ".jsonl.gz": ("json", {}),
-    ".csv": ("csv", {}),
-    ".tsv": ("csv", {"sep": "\t", "quoting": 3}),  # as GLUE's files: a quotation mark is a character
+    ".csv": ("csv", {"sep": ","}),
+    ".tsv": (
+        "csv",
+        {"sep": "\t", "quoting": csv.QUOTE_NONE},
+    ),  # as GLUE's files: a quotation mark is a character
     ".parquet": ("parquet", {}),
 }
 
@@ -85,6 +89,8 @@ def read_rows(path: str | Path, task: Task, limit: int | None = None) -> Rows:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty")
     reader, options = _READERS[suffix]
+    if reader == "csv":
+        options = options | _text_columns(path, options["sep"])
     with tempfile.TemporaryDirectory() as cache:
         table = _load(str(path), reader, cache, data_files=str(path), split="train", **options)
     return _rows_of(table, task, str(path), limit)
@@ -102,6 +108,22 @@ def download_rows(task: Task, split: str, limit: int | None = None) -> Rows:
     where = f"GLUE's {task.name} ({split})"
     table = _load(where, "nyu-mll/glue", None, name=task.name, split=split if split == "train" else dev)
     return _rows_of(table, task, where, limit)
+
+
+def _text_columns(path: Path, separator: str) -> dict[str, Any]:
+    """Options that have every column read as texts: else the texts "null" and "NA" would go missing."""
+    require("eval", "reading labelled files")
+    import datasets
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = next(csv.reader(file, delimiter=separator), [])
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    return {
+        "features": datasets.Features({name: datasets.Value("string") for name in header}),
+        "keep_default_na": False,
+    }
 
 
 def _load(where: str, reader: str, cache: str | None, **options: Any) -> Mapping[str, list[Any]]:
@@ -122,6 +144,8 @@ def _load(where: str, reader: str, cache: str | None, **options: Any) -> Mapping
     except Exception as error:  # `datasets` raises what its many readers raise
         cause = error.__cause__ or error
         reason = str(cause).strip().split("\n")[0]
+        if "corresponds to no data" in reason:
+            raise DataError(f"{where} has no rows") from error
         raise DataError(f"{where} cannot be read: {reason}") from error
 
 
@@ -161,22 +185,32 @@ def _texts(table: Mapping[str, list[Any]], field: str, where: str) -> list[str]:
 
 
 def _position(value: Any, task: Task, where: str) -> int:
-    """The position of a label in `task.labels`: a whole number is that position, a text is a name."""
+    """The position of a label in `task.labels`: a text is a name, or a whole number that is the position."""
     if isinstance(value, str) and value in task.labels:
         return task.labels.index(value)
-    if isinstance(value, float) and value.is_integer():  # a column with a gap arrives as floats
-        value = int(value)
-    if type(value) is int and 0 <= value < len(task.labels):
-        return value
+    number = _as_number(value)
+    if number is not None and number.is_integer() and 0 <= number < len(task.labels):
+        return int(number)
     raise DataError(
         f"{where}: found {value!r}, expected one of {', '.join(task.labels)} or 0 to {len(task.labels) - 1}"
     )
 
 
 def _number(value: Any, task: Task, where: str) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
+    number = _as_number(value)
+    if number is None or not math.isfinite(number):
         raise DataError(f"{where}: found {value!r}, expected a finite number for task {task.name!r}")
-    return float(value)
+    return number
+
+
+def _as_number(value: Any) -> float | None:
+    """The number that a cell holds, or spells (tables of texts spell theirs)."""
+    if type(value) not in (int, float, str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def _sample(count: int, limit: int | None) -> list[int]:
