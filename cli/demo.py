@@ -13,7 +13,6 @@ def demo(
     folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path("edgediff-demo"),
 ) -> None:
     """Go the whole road on a small task: export, train, pack, patch, answer. A few minutes on two cores."""
-    require("train", "edgediff demo")
     require("demo", "edgediff demo")
     from edgediff.demo import demo
 

