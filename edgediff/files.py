@@ -42,9 +42,9 @@ def folder_atomic(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: `path` exists, or the folder or a file in it cannot be written.
     """
-    if path.exists():
-        raise OutputError(f"{path} exists already: name a folder that does not exist, or remove it first")
     try:
+        if path.exists():
+            raise OutputError(f"{path} exists already: name a folder that does not exist, or remove it first")
         part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -7,11 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
+from hypothesis import settings
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 import edgediff
 from edgediff.export import export
 from edgediff.train import Settings, train
+
+settings.register_profile("edgediff", deadline=None)  # a deadline would be a timed assertion
+settings.load_profile("edgediff")
 
 COLOURS = ("red", "green", "blue")
 WORDS = (

@@ -190,7 +190,7 @@ def put(*path_and_value):
         (put("head", "2"), "head is '2', expected int"),
         (put("base", "fingerprint", "XYZ"), "not 64 hexadecimal digits"),
         (put("base", "width", 0), "head width 0"),
-        (put("task", "kind", "poem"), "kind is not one of"),
+        (put("task", "kind", "poem"), "kind is 'poem', expected one of"),
         (put("provenance", "seed", 3), "a value is not a text"),
         (put("tensors", 0, 0, ""), "name has 0 characters"),
         (put("tensors", 0, 0, "x" * 513), "name has 513 characters"),

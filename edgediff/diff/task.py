@@ -83,18 +83,21 @@ class Task:
             TaskError: a key is missing, unknown, of the wrong type, or does not fit the kind.
         """
         plain = _checked_keys(dict(plain), where)
+        found = plain.pop("kind")
         try:
-            kind = Kind(plain.pop("kind"))
+            kind = Kind(found)
         except ValueError as error:
-            raise TaskError(f"{where}: kind is not one of {', '.join(Kind)}") from error
+            raise TaskError(f"{where}: kind is {found!r}, expected one of {', '.join(Kind)}") from error
         allowed = _METRICS[kind]
         metric = plain.pop("metric", allowed[0])
         if metric not in allowed:
             raise TaskError(f"{where}: metric is {metric!r}, a {kind} task has {', '.join(allowed)}")
         labels = _checked_labels(plain.pop("labels", ()), kind, where)
+        other = "label" if kind is Kind.QUESTION_ANSWERING else "answers"
+        if other in plain:
+            raise TaskError(f"{where}: a {kind} task has no key {other!r}")
         if kind is Kind.QUESTION_ANSWERING:
-            plain.setdefault("answers", "answers")
-            plain["label"] = None
+            plain |= {"answers": plain.get("answers", "answers"), "label": None}
         return cls(kind=kind, metric=Metric(metric), labels=labels, **plain)
 
 
@@ -109,7 +112,7 @@ def _checked_keys(plain: dict[str, Any], where: str) -> dict[str, Any]:
         if key not in plain:
             raise TaskError(f"{where}: key {key!r} is missing")
     for key in _TEXT_KEYS:
-        if key in plain and not (isinstance(plain[key], str) and plain[key]):
+        if key in plain and not (_is_text(plain[key]) and plain[key]):
             raise TaskError(f"{where}: {key} is {plain[key]!r}, expected a text")
     length = plain.get("max_length", 128)
     if type(length) is not int or not 3 <= length <= 65535:
@@ -117,14 +120,19 @@ def _checked_keys(plain: dict[str, Any], where: str) -> dict[str, Any]:
     return plain
 
 
+def _is_text(value: Any) -> bool:
+    """Whether `value` is a text that UTF-8 can hold (JSON can name half a surrogate pair)."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _checked_labels(labels: Any, kind: Kind, where: str) -> tuple[str, ...]:
-    if not isinstance(labels, list | tuple) or not all(isinstance(name, str) for name in labels):
+    if not isinstance(labels, list | tuple) or not all(_is_text(name) for name in labels):
         raise TaskError(f"{where}: labels is {labels!r}, expected a list of texts")
     if len(set(labels)) != len(labels):
         raise TaskError(f"{where}: labels holds a name twice")
     named = kind in (Kind.CLASSIFICATION, Kind.TOKEN_CLASSIFICATION)
     if named and len(labels) < 2:
-        raise TaskError(f"{where}: labels has {len(labels)} names, a {kind} task has at least 2")
+        raise TaskError(f"{where}: labels holds {len(labels)}, a {kind} task has at least 2")
     if not named and labels:
         raise TaskError(f"{where}: a {kind} task has no labels")
     return tuple(labels)

@@ -32,7 +32,7 @@ def write_run(folder: Path, diff: Diff | None, task: Task, record: dict[str, Any
 
 
 def read_run(folder: str | Path) -> Diff:
-    """The exact diff of a finished run.
+    """The exact diff of a finished run, its tensors in the order of their names.
 
     Raises:
         RunError: the folder is missing, unfinished, damaged, or has no diff.
@@ -56,8 +56,12 @@ def read_run(folder: str | Path) -> Diff:
             for name, shape in plain["shapes"].items()
         )
         head = Head(stored["head.weight"], stored["head.bias"])
-        return Diff(Base(**plain["base"]), task, tensors, head, plain["provenance"])
-    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        diff = Diff(Base(**plain["base"]), task, tensors, head, plain["provenance"])
+        _check_fit(diff)
+        return diff
+    except KeyError as error:
+        raise RunError(f"{folder} is no readable RUN folder: {DIFF_FILE} has no {error}") from error
+    except (OSError, AttributeError, TypeError, ValueError, RecursionError, SafetensorError) as error:
         raise RunError(f"{folder} is no readable RUN folder: {error}") from error
 
 
@@ -73,7 +77,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise RunError(f"{folder} has no {TRAIN_FILE}: its training is not finished, go on with --resume")
     try:
         record = json.loads((folder / TRAIN_FILE).read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"{folder / TRAIN_FILE} cannot be read: {error}") from error
     if not isinstance(record, dict):
         raise RunError(f"{folder / TRAIN_FILE} holds no JSON object")
@@ -83,6 +87,22 @@ def read_record(folder: Path) -> dict[str, Any]:
 def json_bytes(plain: dict[str, Any]) -> bytes:
     """`plain` as JSON for people: indented, UTF-8, a line end at the end."""
     return (json.dumps(plain, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+
+
+def _check_fit(diff: Diff) -> None:
+    """Check that the arrays fit their shapes, the base and the task; a ValueError says which does not."""
+    for tensor in diff.tensors:
+        indices, values = tensor.indices, tensor.values
+        typed = indices.dtype == np.int64 and values.dtype == np.float32
+        if not typed or not indices.shape == values.shape == (len(values),):
+            raise ValueError(f"tensor {tensor.name!r}: indices and values are no two lists of one length")
+        if (np.diff(indices, prepend=-1, append=tensor.numel) <= 0).any():
+            raise ValueError(
+                f"tensor {tensor.name!r}: indices do not increase strictly inside {tensor.shape}"
+            )
+    wanted = (diff.task.outputs, diff.base.width)
+    if diff.head.weight.shape != wanted or diff.head.bias.shape != wanted[:1]:
+        raise ValueError(f"the head has shape {diff.head.weight.shape}, expected {wanted}")
 
 
 def _diff_bytes(diff: Diff) -> bytes:
