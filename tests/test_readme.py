@@ -1,0 +1,62 @@
+"""What README says, done: its Python runs, its commands exist, its task file loads."""
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+import edgediff
+from edgediff.runtime import Tokens
+from edgediff.score import load_task
+from edgediff_cli.main import app
+
+README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+
+
+def _blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_blocks_run_one_after_another(voice_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(voice_data / "task.toml", tmp_path)
+    for name in ("train.jsonl", "dev.jsonl"):  # a few rows: the road is the same
+        lines = (voice_data / name).read_text("utf-8").splitlines(keepends=True)
+        (tmp_path / name).write_text("".join(lines[:64]), "utf-8")
+    library, app_lines = _blocks("python")
+    names = {}
+    exec(library, names)
+    task = edgediff.read_dpf("task.dpf").task
+    names["tokens"] = Tokens("base", task)(["switch on the hall light", "wake me at six"])
+    exec(app_lines, names)
+    assert names["logits"].shape == (2, len(task.labels))
+    assert names["task"].labels == task.labels
+
+
+def _commands():
+    lines = (line for block in _blocks("console") for line in block.splitlines())
+    return [line.removeprefix("$ edgediff ") for line in lines if line.startswith("$ edgediff ")]
+
+
+@pytest.mark.parametrize("line", _commands())
+def test_every_command_shown_is_one_that_the_command_line_takes(line):
+    name, *arguments = shlex.split(line)
+    group = typer.main.get_command(app)
+    group.commands[name].make_context(name, arguments, parent=click.Context(group))
+
+
+def test_the_task_file_shown_loads(tmp_path):
+    (block,) = _blocks("toml")
+    (tmp_path / "task.toml").write_text(block)
+    task = load_task(tmp_path / "task.toml")
+    assert task.labels == ("billing", "outage", "other")
+
+
+def test_every_linked_file_exists():
+    links = re.findall(r"\]\((?!https:)([^)#]+)\)", README)
+    assert links
+    assert all((Path(__file__).parents[1] / link).exists() for link in links)
