@@ -11,7 +11,9 @@ from edgediff_cli.show import size_text
 def pack(
     run: Annotated[Path, typer.Argument(help="The RUN folder of `edgediff train`.")],
     dpf: Annotated[Path, typer.Argument(metavar="FILE.dpf", help="The file to write.")],
-    bits: Annotated[int, typer.Option(help="Bits a value, from 2 to 8.")] = 4,
+    bits: Annotated[
+        int | None, typer.Option(help="Bits a value, from 2 to 8; without it, the fewest that cost no score.")
+    ] = None,
 ) -> None:
     """Pack a trained diff into one .dpf file."""
     from edgediff.format import inspect

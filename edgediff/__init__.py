@@ -1,6 +1,6 @@
 """edgediff: one base model on the device, many tasks as tiny files."""
 
-from edgediff.diff import Base, Diff, Grid, Head, Task, TensorDiff
+from edgediff.diff import Base, Diff, Head, Task, TensorDiff
 from edgediff.errors import EdgeDiffError, FormatError
 from edgediff.format import dumps, loads, read_dpf, write_dpf
 
@@ -9,7 +9,6 @@ __all__ = [
     "Diff",
     "EdgeDiffError",
     "FormatError",
-    "Grid",
     "Head",
     "Task",
     "TensorDiff",

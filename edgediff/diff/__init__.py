@@ -1,7 +1,7 @@
 """Plain data: what a diff, a task and a base are. Nothing here reads or writes a file."""
 
 from edgediff.diff.base import Base, fingerprint
-from edgediff.diff.diff import Diff, Grid, Head, TensorDiff
+from edgediff.diff.diff import Diff, Head, TensorDiff
 from edgediff.diff.glue import GLUE_TASKS
 from edgediff.diff.task import Kind, Metric, Task
 
@@ -9,7 +9,6 @@ __all__ = [
     "GLUE_TASKS",
     "Base",
     "Diff",
-    "Grid",
     "Head",
     "Kind",
     "Metric",

@@ -8,25 +8,7 @@ from numpy.typing import NDArray
 
 from edgediff.diff.base import Base
 from edgediff.diff.task import Task
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The values that a quantised tensor may take: `2 ** (bits - 1)` magnitudes, each with both signs.
-
-    The magnitudes are equally spaced from `low` to `high`, both included. They leave a hole around zero
-    because entries were kept for being far from zero.
-    """
-
-    bits: int
-    low: float
-    high: float
-
-    def magnitudes(self) -> NDArray[np.float32]:
-        """All magnitudes in ascending order, shape `(2 ** (bits - 1),)`."""
-        steps = (1 << (self.bits - 1)) - 1
-        position = np.arange(steps + 1) / max(steps, 1)
-        return (self.low + (self.high - self.low) * position).astype(np.float32)
+from edgediff.errors import SettingError
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +20,12 @@ class TensorDiff:
         shape: of the parameter, in PyTorch's orientation.
         indices: `(nnz,)` int64, flat, row-major, strictly increasing.
         values: `(nnz,)` float32, what is added to the base at `indices`.
-        grid: the grid that `values` lie on once the diff is packed, else None.
     """
 
     name: str
     shape: tuple[int, ...]
     indices: NDArray[np.int64]
     values: NDArray[np.float32]
-    grid: Grid | None = None
 
     @property
     def nnz(self) -> int:
@@ -79,13 +59,24 @@ class Head:
 
 @dataclass(frozen=True, eq=False)
 class Diff:
-    """One task over one base. Tensors that the task leaves alone are absent."""
+    """One task over one base. Tensors that the task leaves alone are absent.
+
+    Attributes:
+        base: the model that is changed.
+        task: what it is changed for.
+        tensors: the changes, parameter by parameter.
+        head: the task's own output layer.
+        provenance: how the diff came about, keys and values for people.
+        levels: `(levels,)` float32, ascending and above zero: the magnitudes that all values have in a packed
+            diff; None in one that is not.
+    """
 
     base: Base
     task: Task
     tensors: tuple[TensorDiff, ...]
     head: Head
     provenance: dict[str, str] = field(default_factory=dict)
+    levels: NDArray[np.float32] | None = None
 
     @property
     def nnz(self) -> int:
@@ -96,3 +87,27 @@ class Diff:
     def density(self) -> float:
         """`nnz` over the encoder's parameter count."""
         return self.nnz / self.base.parameters
+
+    def check(self) -> None:
+        """Check that the arrays fit their shapes, the base and the task.
+
+        Raises:
+            SettingError: the text says which does not.
+        """
+        for tensor in self.tensors:
+            _check_tensor(tensor)
+        names = [tensor.name for tensor in self.tensors]
+        if len(set(names)) != len(names):
+            raise SettingError(f"tensor {max(names, key=names.count)!r} occurs twice in the diff")
+        wanted = (self.task.outputs, self.base.width)
+        if self.head.weight.shape != wanted or self.head.bias.shape != wanted[:1]:
+            raise SettingError(f"the head has shape {self.head.weight.shape}, expected {wanted}")
+
+
+def _check_tensor(tensor: TensorDiff) -> None:
+    indices, values = tensor.indices, tensor.values
+    typed = indices.dtype == np.int64 and values.dtype == np.float32
+    if not typed or not indices.shape == values.shape == (len(values),):
+        raise SettingError(f"tensor {tensor.name!r}: indices and values are no two lists of one length")
+    if (np.diff(indices, prepend=-1, append=tensor.numel) <= 0).any():
+        raise SettingError(f"tensor {tensor.name!r}: indices do not increase strictly inside {tensor.shape}")

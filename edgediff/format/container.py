@@ -1,10 +1,12 @@
 """The container of a `.dpf` file: magic, version, sections and checksums. See docs/format.md, "Container"."""
 
 import hashlib
+import io
 import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from edgediff.errors import ChecksumError, FormatError, LimitError, TruncatedError, VersionError
 
@@ -18,11 +20,19 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 
 @dataclass(frozen=True)
 class Section:
-    """Where a section's content lies in the file."""
+    """Where a section's content lies in the file.
+
+    Attributes:
+        name: its identifier.
+        start: the position of its first byte.
+        length: in bytes.
+        checksum: the CRC-32 that its header states.
+    """
 
     name: str
     start: int
     length: int
+    checksum: int
 
 
 def join_sections(sections: Mapping[str, bytes]) -> bytes:
@@ -46,57 +56,65 @@ def split_sections(data: bytes, expected: tuple[str, ...]) -> dict[str, bytes]:
     Raises:
         FormatError: of the kind that says what is wrong.
     """
-    check_header(data)
-    if len(data) > MAX_FILE_BYTES:
-        raise LimitError(f"the file has {len(data)} bytes, the format allows {MAX_FILE_BYTES}")
-    body_end = len(data) - _DIGEST_BYTES
-    sections: dict[str, bytes] = {}
-    position = _HEADER.size
-    for name in expected:
-        section = read_section_header(data, position, name)
-        position = section.start + section.length
-        if position > body_end:
-            left = max(body_end - section.start, 0)
-            raise TruncatedError(f"section {name} claims {section.length} bytes, {left} are left")
-        sections[name] = section_content(data, section)
-    if position != body_end:
-        raise TruncatedError(f"{body_end - position} bytes stand between the last section and the checksum")
-    if hashlib.sha256(data[:body_end]).digest() != data[body_end:]:
+    file = io.BytesIO(data)
+    sections = find_sections(file, len(data), expected)
+    contents = {section.name: read_section(file, section) for section in sections}
+    if hashlib.sha256(data[:-_DIGEST_BYTES]).digest() != data[-_DIGEST_BYTES:]:
         raise ChecksumError("the SHA-256 at the end of the file is not that of its bytes")
-    return sections
+    return contents
 
 
-def check_header(data: bytes) -> None:
-    """Check magic, version and flags.
+def find_sections(file: BinaryIO, size: int, expected: tuple[str, ...]) -> list[Section]:
+    """Where the sections of a file of `size` bytes lie; reads no content and checks no checksum.
 
     Raises:
         FormatError: of the kind that says what is wrong.
     """
-    if len(data) < _HEADER.size or not data.startswith(MAGIC):
-        if data and MAGIC.startswith(data[: len(MAGIC)]):
-            raise TruncatedError(f"the file has {len(data)} bytes, a header alone has {_HEADER.size}")
-        raise FormatError(f"not a .dpf file: it begins with {data[:8].hex(' ') or 'nothing'}")
-    _, version, flags = _HEADER.unpack_from(data)
+    if size > MAX_FILE_BYTES:
+        raise LimitError(f"the file has {size} bytes, the format allows {MAX_FILE_BYTES}")
+    _check_header(file.read(_HEADER.size), size)
+    end = size - _DIGEST_BYTES
+    sections: list[Section] = []
+    position = _HEADER.size
+    for name in expected:
+        if position + _SECTION.size > end:
+            raise TruncatedError(f"the file has {size} bytes, it ends before section {name}")
+        file.seek(position)
+        found, length, checksum = _SECTION.unpack(file.read(_SECTION.size))
+        if found != name.encode("ascii"):
+            raise VersionError(f"section {found!r} stands where version {VERSION} has {name}")
+        section = Section(name, position + _SECTION.size, length, checksum)
+        position = section.start + length
+        if position > end:
+            raise TruncatedError(f"section {name} claims {length} bytes, {end - section.start} are left")
+        sections.append(section)
+    if position != end:
+        raise TruncatedError(f"{end - position} bytes stand between the last section and the checksum")
+    return sections
+
+
+def read_section(file: BinaryIO, section: Section) -> bytes:
+    """The content of a section.
+
+    Raises:
+        ChecksumError: it does not have the CRC-32 that its header states.
+    """
+    file.seek(section.start)
+    content = file.read(section.length)
+    if zlib.crc32(content) != section.checksum:
+        raise ChecksumError(f"section {section.name} does not have the CRC-32 that its header states")
+    return content
+
+
+def _check_header(header: bytes, size: int) -> None:
+    if not header.startswith(MAGIC):
+        if header and MAGIC.startswith(header):
+            raise TruncatedError(f"the file has {size} bytes, a header alone has {_HEADER.size}")
+        raise FormatError(f"not a .dpf file: it begins with {header[:8].hex(' ') or 'nothing'}")
+    if len(header) < _HEADER.size:
+        raise TruncatedError(f"the file has {size} bytes, a header alone has {_HEADER.size}")
+    _, version, flags = _HEADER.unpack(header)
     if version != VERSION:
         raise VersionError(f"the file is of version {version}, this reader knows version {VERSION}")
     if flags:
         raise VersionError(f"flags is {flags:#06x}; version {VERSION} knows no flag")
-
-
-def read_section_header(data: bytes, position: int, expected: str) -> Section:
-    """The section header at `position`, which must name the section `expected`."""
-    if position + _SECTION.size > len(data):
-        raise TruncatedError(f"the file ends before section {expected}")
-    name, length, _ = _SECTION.unpack_from(data, position)
-    if name != expected.encode("ascii"):
-        raise VersionError(f"section {name!r} stands where version {VERSION} has {expected}")
-    return Section(expected, position + _SECTION.size, length)
-
-
-def section_content(data: bytes, section: Section) -> bytes:
-    """The bytes of a section, checked against its CRC-32."""
-    content = data[section.start : section.start + section.length]
-    _, _, checksum = _SECTION.unpack_from(data, section.start - _SECTION.size)
-    if zlib.crc32(content) != checksum:
-        raise ChecksumError(f"section {section.name} does not have the CRC-32 that its header states")
-    return content

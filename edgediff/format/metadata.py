@@ -6,27 +6,31 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgediff.diff import Base, Diff, Grid, Task
-from edgediff.errors import FormatError, LimitError, TaskError
-from edgediff.format.rice import MAX_RICE_PARAMETER
-from edgediff.format.values import check_grid, deflate, inflate
+from edgediff.diff import Base, Diff, Task
+from edgediff.errors import FormatError, LimitError, SettingError, TaskError
+from edgediff.format.deflate import deflate, inflate
 
 MAX_METADATA_BYTES = 1 << 20
 MAX_NUMEL = 1 << 40
+MAX_NNZ = 1 << 26
 MAX_DIMENSIONS = 8
 MAX_NAME_CHARACTERS = 512
 MAX_HEAD_VALUES = 1 << 24
+MAX_PROVENANCE_KEYS, MAX_PROVENANCE_KEY, MAX_PROVENANCE_VALUE = 64, 64, 1024
 
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """One row of the table of tensors: what is needed to decode the tensor's share of INDX and VALS."""
+    """One row of the table of tensors: a tensor's name, shape and count of changed entries."""
 
     name: str
     shape: tuple[int, ...]
     nnz: int
-    rice_parameter: int
-    grid: Grid
+
+    @property
+    def numel(self) -> int:
+        """How many entries the tensor has."""
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -47,13 +51,13 @@ def encode_metadata(diff: Diff, entries: list[TensorEntry]) -> bytes:
         "head": len(diff.head.bias),
         "provenance": diff.provenance,
         "task": diff.task.to_dict(),
-        "tensors": [
-            [e.name, list(e.shape), e.nnz, e.rice_parameter, e.grid.bits, e.grid.low, e.grid.high]
-            for e in entries
-        ],
+        "tensors": [[e.name, list(e.shape), e.nnz] for e in entries],
     }
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    encoded = text.encode()
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError as error:
+        raise SettingError(f"a name in the diff is no text that UTF-8 can hold: {error}") from error
     if len(encoded) > MAX_METADATA_BYTES:
         raise LimitError(
             f"section META would have {len(encoded)} bytes, the format allows {MAX_METADATA_BYTES}"
@@ -85,6 +89,9 @@ def decode_metadata(data: bytes) -> Metadata:
     names = [entry.name for entry in entries]
     if names != sorted(set(names)):
         raise FormatError("section META: the tensors are not in strictly ascending order of their names")
+    nnz = sum(entry.nnz for entry in entries)
+    if nnz > MAX_NNZ:
+        raise LimitError(f"section META: {nnz} entries change, the format allows {MAX_NNZ}")
     return Metadata(base, task, _provenance(plain["provenance"]), entries, plain["head"])
 
 
@@ -113,16 +120,24 @@ def _base(plain: dict[str, Any]) -> Base:
 
 
 def _provenance(plain: dict[str, Any]) -> dict[str, str]:
-    if not all(isinstance(value, str) for value in plain.values()):
-        raise FormatError("section META, provenance: a value is not a text")
+    if len(plain) > MAX_PROVENANCE_KEYS:
+        raise LimitError(f"section META, provenance: {len(plain)} keys, at most {MAX_PROVENANCE_KEYS}")
+    for key, value in plain.items():
+        if not isinstance(value, str):
+            raise FormatError(f"section META, provenance: {key!r:.80} is not a text")
+        if len(key) > MAX_PROVENANCE_KEY or len(value) > MAX_PROVENANCE_VALUE:
+            raise LimitError(
+                f"section META, provenance: {key!r:.80} has {len(key)} and {len(value)} characters, at most"
+                f" {MAX_PROVENANCE_KEY} and {MAX_PROVENANCE_VALUE}"
+            )
     return plain
 
 
 def _entry(row: Any) -> TensorEntry:
-    kinds = (str, list, int, int, int, float, float)
+    kinds = (str, list, int)
     if not isinstance(row, list) or [type(item) for item in row] != list(kinds):
-        raise FormatError("section META: a tensor is not [name, shape, nnz, rice_parameter, bits, low, high]")
-    name, shape, nnz, rice_parameter, bits, low, high = row
+        raise FormatError("section META: a tensor is not [name, shape, nnz]")
+    name, shape, nnz = row
     if not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise FormatError(f"section META: a tensor's name has {len(name)} characters")
     if not 0 < len(shape) <= MAX_DIMENSIONS or not all(type(size) is int and size > 0 for size in shape):
@@ -130,10 +145,4 @@ def _entry(row: Any) -> TensorEntry:
     numel = math.prod(shape)
     if numel > MAX_NUMEL or not 0 < nnz <= numel:
         raise FormatError(f"tensor {name!r}: {nnz} changed of {numel} entries")
-    if not 0 <= rice_parameter <= MAX_RICE_PARAMETER:
-        raise FormatError(
-            f"tensor {name!r}: rice_parameter is {rice_parameter}, at most {MAX_RICE_PARAMETER}"
-        )
-    grid = Grid(bits, low, high)
-    check_grid(grid, name)
-    return TensorEntry(name, tuple(shape), nnz, rice_parameter, grid)
+    return TensorEntry(name, tuple(shape), nnz)

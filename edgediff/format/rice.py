@@ -1,33 +1,83 @@
-"""Positions as Rice-coded gaps, quotients and remainders in streams of their own.
+"""Sets of whole numbers as Rice-coded gaps, in a few streams that decode without a loop over symbols.
 
-Rice coding (Golomb 1966, Rice 1979): a gap is split into `quotient = gap >> k`, written as that many zero
-bits and a one, and the `k` low bits, written as they are. Kept apart, both streams decode in numpy without a
-loop over symbols. See docs/format.md, "Positions".
+Rice coding (Golomb 1966, Rice 1979) splits a gap into `quotient = gap >> k`, written as that many zero bits
+and a one, and the `k` low bits, written as they are. Quotients and low bits lie in streams of their own, so
+that numpy decodes either at once. See docs/format.md, "Sets".
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgediff.errors import FormatError, TruncatedError
 
-MAX_RICE_PARAMETER = 31
+Counts = NDArray[np.int64]
 
 
-def gaps_of(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many unchanged entries precede each changed one: `(nnz,)`, all >= 0 for increasing indices."""
-    return np.diff(indices, prepend=-1) - 1
+@dataclass(frozen=True)
+class Sets:
+    """How many of how many: all that is known of some sets before their members are read.
+
+    Attributes:
+        universe: `(sets,)` int64; the members of a set are from 0 to below its universe.
+        size: `(sets,)` int64, how many members.
+    """
+
+    universe: Counts
+    size: Counts
+
+    @property
+    def inverted(self) -> NDArray[np.bool_]:
+        """Which sets are written as the numbers that they lack, because these are fewer."""
+        return 2 * self.size > self.universe
+
+    @property
+    def written(self) -> Counts:
+        """How many gaps are written for each set."""
+        return np.asarray(np.minimum(self.size, self.universe - self.size))
+
+    @property
+    def rice_parameter(self) -> Counts:
+        """The k of each set: the largest with `133 * written * 2^k < 64 * (2 * universe - written)`, or 0.
+
+        It makes a quotient of 0 about as likely as the golden ratio's 0.618, which is where the next k begins
+        to be the shorter one (Gallager, van Voorhis 1975).
+        """
+        count = np.maximum(self.written, 1)
+        bound = (64 * (2 * self.universe - count) - 1) // (133 * count)  # 2^k is at most this
+        return np.asarray(np.maximum(np.frexp(bound.astype(np.float64))[1].astype(np.int64) - 1, 0))
 
 
-def indices_of(gaps: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The inverse of `gaps_of`."""
-    return np.cumsum(gaps + 1) - 1
+def gaps_of(members: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many numbers are left out before each member of an increasing list: `(members,)`, all >= 0."""
+    return np.diff(members, prepend=-1) - 1
 
 
-def best_rice_parameter(gaps: NDArray[np.int64]) -> int:
-    """The parameter that codes `gaps` in the fewest bits; the smaller one of two that tie."""
-    guess = max(int(gaps.mean() + 1).bit_length() - 1, 0)
-    candidates = range(max(guess - 2, 0), min(guess + 2, MAX_RICE_PARAMETER) + 1)
-    return min(candidates, key=lambda k: len(gaps) * k + int((gaps >> k).sum()))
+def encode_gaps(gaps: NDArray[np.int64], rice_parameter: NDArray[np.int64]) -> tuple[bytes, bytes]:
+    """The quotients' and the remainders' stream of `gaps`, each with the parameter of its set, `(gaps,)`."""
+    remainders = [
+        encode_remainders(gaps[rice_parameter == k], int(k)) for k in np.unique(rice_parameter) if k
+    ]
+    return encode_unary(gaps >> rice_parameter), b"".join(remainders)
+
+
+def decode_gaps(unary: bytes, remainders: bytes, rice_parameter: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The inverse of `encode_gaps`.
+
+    Raises:
+        FormatError: of the kind that says what is wrong.
+    """
+    gaps = decode_unary(unary, len(rice_parameter)) << rice_parameter
+    counts = np.bincount(rice_parameter, minlength=1)
+    position = 0
+    for k in (np.flatnonzero(counts[1:]) + 1).tolist():
+        end = position + remainder_bytes(int(counts[k]), k)
+        gaps[rice_parameter == k] += decode_remainders(remainders[position:end], int(counts[k]), k)
+        position = end
+    if position != len(remainders):
+        raise TruncatedError(f"section INDX has {len(remainders) - position} bytes after its last remainder")
+    return gaps
 
 
 def encode_unary(quotients: NDArray[np.int64]) -> bytes:
@@ -44,10 +94,10 @@ def decode_unary(data: bytes, count: int) -> NDArray[np.int64]:
     Raises:
         FormatError: another number of quotients, or more than seven bits after the last.
     """
-    bits = np.unpackbits(np.frombuffer(data, np.uint8))
+    bits = np.unpackbits(np.frombuffer(data, np.uint8)).view(np.bool_)
     ends = np.flatnonzero(bits)
     if len(ends) != count:
-        raise FormatError(f"section INDX holds {len(ends)} quotients, the tensors have {count} entries")
+        raise FormatError(f"section INDX holds {len(ends)} quotients, its sets have {count}")
     used = int(ends[-1]) + 1 if count else 0
     if len(bits) - used > 7:
         raise FormatError(
@@ -78,6 +128,9 @@ def decode_remainders(data: bytes, count: int, k: int) -> NDArray[np.int64]:
         raise TruncatedError(f"section INDX ends within the remainders of {count} entries")
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     if bits[count * k :].any():
-        raise FormatError("section INDX has a bit set after the last remainder of a tensor")
-    places = 1 << np.arange(k - 1, -1, -1)
-    return bits[: count * k].reshape(count, k) @ places
+        raise FormatError("section INDX has a bit set after the last remainder of a stream")
+    columns = bits[: count * k].reshape(count, k)
+    remainders = np.zeros(count, np.int64)
+    for column in columns.T:
+        remainders = remainders * 2 + column
+    return remainders

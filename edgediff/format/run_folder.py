@@ -57,7 +57,7 @@ def read_run(folder: str | Path) -> Diff:
         )
         head = Head(stored["head.weight"], stored["head.bias"])
         diff = Diff(Base(**plain["base"]), task, tensors, head, plain["provenance"])
-        _check_fit(diff)
+        diff.check()
         return diff
     except KeyError as error:
         raise RunError(f"{folder} is no readable RUN folder: {DIFF_FILE} has no {error}") from error
@@ -87,22 +87,6 @@ def read_record(folder: Path) -> dict[str, Any]:
 def json_bytes(plain: dict[str, Any]) -> bytes:
     """`plain` as JSON for people: indented, UTF-8, a line end at the end."""
     return (json.dumps(plain, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
-
-
-def _check_fit(diff: Diff) -> None:
-    """Check that the arrays fit their shapes, the base and the task; a ValueError says which does not."""
-    for tensor in diff.tensors:
-        indices, values = tensor.indices, tensor.values
-        typed = indices.dtype == np.int64 and values.dtype == np.float32
-        if not typed or not indices.shape == values.shape == (len(values),):
-            raise ValueError(f"tensor {tensor.name!r}: indices and values are no two lists of one length")
-        if (np.diff(indices, prepend=-1, append=tensor.numel) <= 0).any():
-            raise ValueError(
-                f"tensor {tensor.name!r}: indices do not increase strictly inside {tensor.shape}"
-            )
-    wanted = (diff.task.outputs, diff.base.width)
-    if diff.head.weight.shape != wanted or diff.head.bias.shape != wanted[:1]:
-        raise ValueError(f"the head has shape {diff.head.weight.shape}, expected {wanted}")
 
 
 def _diff_bytes(diff: Diff) -> bytes:

@@ -1,77 +1,59 @@
-"""Values as small codes, entropy-coded by deflate. See docs/format.md, "Values"."""
-
-import math
-import zlib
+"""Section VALS: the values as small codes for a few magnitudes. See docs/format.md, "VALS"."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Grid
-from edgediff.errors import FormatError
+from edgediff.errors import FormatError, SettingError, TruncatedError
+from edgediff.format.deflate import MAX_DEFLATE_RATIO, deflate, inflate
 
-MIN_BITS, MAX_BITS = 2, 8
-
-
-def encode_codes(values: NDArray[np.float32], grid: Grid) -> NDArray[np.uint8]:
-    """The code of the grid value nearest to each value: the sign above the magnitude's number."""
-    steps = (1 << (grid.bits - 1)) - 1
-    span = grid.high - grid.low
-    magnitudes = np.abs(values.astype(np.float64))
-    numbers = np.rint((magnitudes - grid.low) * (steps / span)) if span > 0 else np.zeros(len(values))
-    codes = np.clip(numbers, 0, steps).astype(np.uint8)
-    signs = (values < 0).astype(np.uint8) << np.uint8(grid.bits - 1)
-    return codes | signs
+MAX_LEVELS = 128
+_HALF = np.dtype("<f2")
 
 
-def decode_codes(codes: NDArray[np.uint8], grid: Grid) -> NDArray[np.float32]:
-    """The value of each code.
+def encode_values(values: NDArray[np.float32], levels: NDArray[np.float32]) -> bytes:
+    """Section VALS of all values, tensor after tensor; each is a level or the negative of one.
 
     Raises:
-        FormatError: a code has a bit above `grid.bits`.
+        SettingError: a value that is not, or levels that the format does not hold.
     """
-    magnitudes = grid.magnitudes()
-    table = np.concatenate([magnitudes, -magnitudes])
-    if len(codes) and int(codes.max()) >= len(table):
-        raise FormatError(
-            f"section VALS holds the code {int(codes.max())}, a tensor has {grid.bits} bits a value"
+    halves = levels.astype(_HALF)
+    if not (1 <= len(levels) <= MAX_LEVELS and _in_order(halves) and np.array_equal(halves, levels)):
+        raise SettingError(
+            f"the levels are no 1 to {MAX_LEVELS} ascending magnitudes in half precision: pack the diff first"
         )
-    return table[codes]
+    magnitudes = np.abs(values)
+    numbers = np.minimum(np.searchsorted(levels, magnitudes), len(levels) - 1)
+    if not np.array_equal(levels[numbers], magnitudes):
+        raise SettingError("the diff has values that are none of its levels: pack the diff first")
+    codes = (numbers + len(levels) * (values < 0)).astype(np.uint8)
+    return bytes([len(levels) - 1]) + halves.tobytes() + deflate(codes.tobytes(), huffman_only=True)
 
 
-def check_grid(grid: Grid, name: str) -> None:
-    """Check a grid as read from a file.
-
-    Raises:
-        FormatError: bits out of range, or magnitudes that are not finite, not positive or not in order.
-    """
-    if not MIN_BITS <= grid.bits <= MAX_BITS:
-        raise FormatError(f"tensor {name!r}: bits is {grid.bits}, expected {MIN_BITS} to {MAX_BITS}")
-    if not (math.isfinite(grid.high) and 0 < grid.low <= grid.high):
-        raise FormatError(
-            f"tensor {name!r}: magnitudes from {grid.low} to {grid.high}, expected 0 < low <= high, finite"
-        )
-
-
-def deflate(data: bytes, huffman_only: bool = False) -> bytes:
-    """`data` as one raw deflate stream (RFC 1951)."""
-    strategy = zlib.Z_HUFFMAN_ONLY if huffman_only else zlib.Z_DEFAULT_STRATEGY
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)
-    return deflater.compress(data) + deflater.flush()
-
-
-def inflate(data: bytes, limit: int, section: str) -> bytes:
-    """The content of one raw deflate stream, at most `limit` bytes of it.
+def decode_values(data: bytes, count: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The `(count,)` values and the levels of section VALS.
 
     Raises:
-        FormatError: not such a stream, one that ends early, holds more, or has bytes after its end.
+        FormatError: of the kind that says what is wrong.
     """
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        content = inflater.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise FormatError(f"section {section} is not a deflate stream: {error}") from error
-    if len(content) > limit:
-        raise FormatError(f"section {section} inflates to more than the {limit} bytes it may hold")
-    if not inflater.eof or inflater.unused_data:
-        raise FormatError(f"section {section} is not exactly one whole deflate stream")
-    return content
+    if not data or len(data) < 1 + _HALF.itemsize * (data[0] + 1):
+        raise TruncatedError(f"section VALS has {len(data)} bytes, too few for its levels")
+    if data[0] >= MAX_LEVELS:
+        raise FormatError(f"section VALS has {data[0] + 1} levels, at most {MAX_LEVELS}")
+    if count > MAX_DEFLATE_RATIO * len(data):
+        raise TruncatedError(f"section VALS has {len(data)} bytes, too few for {count} entries")
+    halves = np.frombuffer(data, _HALF, data[0] + 1, offset=1)
+    if not _in_order(halves):
+        raise FormatError("section VALS: the levels are not finite, above zero and strictly ascending")
+    levels = halves.astype(np.float32)
+    codes = np.frombuffer(inflate(data[1 + halves.nbytes :], count, "VALS"), np.uint8)
+    if len(codes) != count:
+        raise TruncatedError(f"section VALS holds {len(codes)} codes, the tensors have {count} entries")
+    if count and int(codes.max()) >= 2 * len(levels):
+        raise FormatError(f"section VALS holds the code {int(codes.max())}, {len(levels)} levels have fewer")
+    return np.concatenate([levels, -levels])[codes], levels
+
+
+def _in_order(halves: NDArray[np.float16]) -> bool:
+    return bool(
+        np.isfinite(halves).all() and halves[0] > 0 and (np.diff(halves.astype(np.float32)) > 0).all()
+    )

@@ -7,7 +7,7 @@ from edgediff.format import read_run, write_dpf
 from edgediff.pack.quantise import quantise
 
 
-def pack(run: str | Path, dpf: str | Path, bits: int = 4) -> Diff:
+def pack(run: str | Path, dpf: str | Path, bits: int | None = None) -> Diff:
     """Pack the diff of the RUN folder `run` into the file `dpf`; give the diff as any reader will see it.
 
     Raises:

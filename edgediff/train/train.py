@@ -2,7 +2,7 @@
 
 import hashlib
 import importlib.metadata
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,8 @@ def train(
         diff = _train_structured(loop, checkpoint, base, keep, dev_rows, dev_tokens)
 
     scores = loop.score(dev_rows, dev_tokens)
+    if diff is not None:
+        diff = replace(diff, provenance=_provenance(settings, definition, scores))
     record = _record(loop, base, definition, (train_rows, dev_rows), diff, scores)
     write_run(folder, diff, definition, record)
     (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
@@ -128,8 +130,7 @@ def _train_structured(
 
     # Stage 3: the mask stays, the values learn (section 3.3).
     loop.run(mask_stage, gate_steps, first)
-    provenance = {"method": settings.method, "density": str(settings.density), "seed": str(settings.seed)}
-    return Diff(base, model.task, mask_stage.tensors(), model.head_arrays(), provenance)
+    return Diff(base, model.task, mask_stage.tensors(), model.head_arrays())
 
 
 def _train_full(loop: Loop, checkpoint: Checkpoint | None) -> None:
@@ -166,6 +167,17 @@ def _identity(base: Base, task: Task, settings: Settings, rows: Rows) -> dict[st
         "task": task.to_dict(),
         "rows": digest.hexdigest(),
         "settings": asdict(settings),
+    }
+
+
+def _provenance(settings: Settings, task: Task, scores: dict[str, float]) -> dict[str, str]:
+    """What a `.dpf` file says of how its diff came about."""
+    return {
+        "method": settings.method.value,
+        "density": str(settings.density),
+        "seed": str(settings.seed),
+        f"dev_{task.metric}": f"{scores[task.metric]:.4f}",
+        "edgediff": importlib.metadata.version("edgediff"),
     }
 
 
