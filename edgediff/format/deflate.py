@@ -5,7 +5,7 @@ import zlib
 from edgediff.errors import FormatError
 
 MAX_DEFLATE_RATIO = 1032
-"""A deflate stream makes at most this many bytes of each of its own: 258 of two bits (zlib's documentation)."""
+"""A deflate stream makes at most this many bytes of each of its own (zlib's technical notes)."""
 
 
 def deflate(data: bytes, huffman_only: bool = False) -> bytes:
