@@ -7,6 +7,20 @@ import typer
 
 from edgediff_cli.show import size_text
 
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+
+
+def _bytes(text: str) -> int:
+    """A number of bytes as people write it."""
+    number = text.strip().lower().rstrip("bikm")
+    unit = text.strip().lower()[len(number) :]
+    try:
+        return round(float(number) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is no size: write 100KB, 0.1MB, 64KiB or a number of bytes"
+        ) from None
+
 
 def pack(
     run: Annotated[Path, typer.Argument(help="The RUN folder of `edgediff train`.")],
@@ -14,12 +28,20 @@ def pack(
     bits: Annotated[
         int | None, typer.Option(help="Bits a value, from 2 to 8; without it, the fewest that cost no score.")
     ] = None,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            parser=_bytes,
+            metavar="SIZE",
+            help="Leave out the least valuable entries until the file fits: 50KB.",
+        ),
+    ] = None,
 ) -> None:
     """Pack a trained diff into one .dpf file."""
     from edgediff.format import inspect
     from edgediff.pack import pack
 
-    pack(run, dpf, bits)
+    pack(run, dpf, bits, max_bytes)
     found = inspect(dpf)
     typer.echo(
         f"{dpf}: {size_text(found['file_bytes'])}, {found['nnz']:,} changed parameters"

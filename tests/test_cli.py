@@ -199,9 +199,9 @@ app(sys.argv[2:])
 
 @pytest.mark.parametrize("command", ["pack", "export"])
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(command, tiny_run, tiny_model, tmp_path):
-    """The kernel really refuses the write: no file of the process may grow beyond 2,000 bytes."""
+    """The kernel really refuses the write: no file of the process may grow beyond 500 bytes."""
     source = tiny_run if command == "pack" else tiny_model("bert")
-    arguments = [sys.executable, "-c", FULL_DISK, "2000", command, str(source), str(tmp_path / "out")]
+    arguments = [sys.executable, "-c", FULL_DISK, "500", command, str(source), str(tmp_path / "out")]
     result = subprocess.run(arguments, capture_output=True, text=True, cwd=tmp_path)
     assert_one_sentence((result.returncode, result.stdout, result.stderr), "cannot write", "out")
     assert list(tmp_path.iterdir()) == []

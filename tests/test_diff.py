@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgediff.diff import Base, Diff, Grid, Head, Kind, Task, TensorDiff
+from edgediff.diff import Base, Diff, Head, Kind, Task, TensorDiff
+from edgediff.errors import SettingError
 
 TASK = Task("t", Kind.CLASSIFICATION, "text", labels=("no", "yes"))
 HEAD = Head(np.ones((2, 4), np.float32), np.zeros(2, np.float32))
@@ -65,16 +66,18 @@ def test_a_diff_without_tensors_has_density_zero():
     assert (diff.nnz, diff.density) == (0, 0.0)
 
 
-@given(st.integers(2, 8), st.floats(0, width=32, exclude_min=True, allow_infinity=False), st.data())
-def test_magnitudes_go_in_equal_steps_from_exactly_low_to_exactly_high(bits, low, data):
-    high = data.draw(st.floats(low, width=32, allow_infinity=False))
-    magnitudes = Grid(bits, low, high).magnitudes()
-    assert (magnitudes.dtype, magnitudes.shape) == (np.float32, (2 ** (bits - 1),))
-    assert (float(magnitudes[0]), float(magnitudes[-1])) == (low, high)
-    exact = np.linspace(low, high, 2 ** (bits - 1))
-    assert (np.abs(magnitudes - exact) <= exact * 2**-23 + 2**-149).all()  # float32 rounds by half of that
-
-
-def test_the_magnitudes_of_a_small_grid():
-    assert Grid(3, 0.5, 2.0).magnitudes().tolist() == [0.5, 1.0, 1.5, 2.0]
-    assert Grid(2, 1.0, 1.0).magnitudes().tolist() == [1.0, 1.0]
+@pytest.mark.parametrize(
+    ("tensors", "head", "message"),
+    [
+        ([_tensor((2, 3), [0, 6], [1, 2])], HEAD, "indices do not increase strictly inside"),
+        ([_tensor((2, 3), [-1, 2], [1, 2])], HEAD, "indices do not increase strictly inside"),
+        ([_tensor((2, 3), [2, 2], [1, 2])], HEAD, "indices do not increase strictly inside"),
+        ([_tensor((2, 3), [0, 1], [1])], HEAD, "are no two lists of one length"),
+        ([_tensor((9,), [0], [1]), _tensor((9,), [1], [1])], HEAD, "occurs twice in the diff"),
+        ([], Head(HEAD.weight[:1], HEAD.bias), r"head has shape \(1, 4\), expected \(2, 4\)"),
+    ],
+)
+def test_a_diff_that_does_not_fit_together_is_found_out(tensors, head, message):
+    diff = Diff(Base("b", "0" * 64, 80, 4), TASK, tuple(tensors), head)
+    with pytest.raises(SettingError, match=message):
+        diff.check()

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import re
 import struct
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +17,19 @@ from edgediff import Base, Diff, Head, Task, TensorDiff, dumps, loads, read_dpf,
 from edgediff.diff import Kind
 from edgediff.errors import (
     ChecksumError,
+    EdgeDiffError,
     FormatError,
     LimitError,
-    SettingError,
     TruncatedError,
     VersionError,
 )
-from edgediff.format import inspect, rice
+from edgediff.format import inspect
 from edgediff.format.container import join_sections, split_sections
+from edgediff.format.deflate import deflate, inflate
 from edgediff.format.dpf import SECTIONS
-from edgediff.format.values import deflate
+from edgediff.format.numbers import decode_numbers, encode_numbers
+from edgediff.format.positions import decode_positions, encode_positions
+from edgediff.format.rice import Sets, decode_gaps, encode_gaps, gaps_of
 from edgediff.pack import quantise
 
 TASK = Task("toy", Kind.CLASSIFICATION, "text", labels=("no", "yes"))
@@ -56,8 +61,9 @@ def assert_equal(found, wanted):
     assert (found.base, found.task, found.provenance) == (wanted.base, wanted.task, wanted.provenance)
     assert np.array_equal(found.head.weight, wanted.head.weight)
     assert np.array_equal(found.head.bias, wanted.head.bias)
+    assert np.array_equal(found.levels, wanted.levels)
     by_name = sorted((t for t in wanted.tensors if t.nnz), key=lambda t: t.name)
-    assert [(t.name, t.shape, t.grid) for t in found.tensors] == [(t.name, t.shape, t.grid) for t in by_name]
+    assert [(t.name, t.shape) for t in found.tensors] == [(t.name, t.shape) for t in by_name]
     for got, want in zip(found.tensors, by_name, strict=True):
         assert np.array_equal(got.indices, want.indices)
         assert np.array_equal(got.values.view(np.uint32), want.values.view(np.uint32))
@@ -84,35 +90,103 @@ def test_the_order_of_tensors_does_not_change_the_bytes():
     assert dumps(replace(DIFF, tensors=DIFF.tensors[::-1])) == dumps(DIFF)
 
 
-def test_the_documents_small_file_has_the_documents_bytes():
-    diff = make_diff([("a", (4, 8), [3, 4, 20])])
-    sections = split_sections(dumps(diff), SECTIONS)
-    assert rice.best_rice_parameter(rice.gaps_of(np.array([3, 4, 20]))) == 2
-    assert sections["INDX"].hex(" ").upper() == "01 00 00 00 C4 CC"
+DOCUMENTS_DIFF = Diff(
+    Base("b", "0123456789abcdef" * 4, 32, 2),
+    TASK,
+    (TensorDiff("w", (4, 8), np.array([3, 4, 20]), np.array([0.5, -0.25, -0.5], np.float32)),),
+    Head(np.array([[1, -0.5], [0.25, 0]], np.float32), np.array([0, 1], np.float32)),
+    {},
+    np.array([0.25, 0.5], np.float32),
+)
 
 
-@given(st.sets(st.integers(0, 1 << 40), min_size=1, max_size=200), st.integers(0, 31))
-def test_gaps_survive_any_rice_parameter_that_keeps_quotients_short(positions, k):
-    gaps = rice.gaps_of(np.array(sorted(positions)))
-    gaps = np.minimum(gaps, (1 << k) * 50)
-    quotients = rice.decode_unary(rice.encode_unary(gaps >> k), len(gaps))
-    remainders = rice.decode_remainders(rice.encode_remainders(gaps, k), len(gaps), k)
-    assert np.array_equal((quotients << k) + remainders, gaps)
+def test_the_documents_file_has_the_documents_bytes():
+    document = (Path(__file__).parents[1] / "docs" / "format.md").read_text("utf-8")
+    section = document.split("## A file by hand")[1]
+    listing, meta = (block.split("```")[0] for block in section.split("```")[1:4:2])
+    shown = bytes.fromhex(
+        " ".join(" ".join(re.findall(r"\b[0-9A-F]{2}\b", line[:44])) for line in listing.splitlines())
+    )
+    data = dumps(DOCUMENTS_DIFF)
+    sections = split_sections(data, SECTIONS)
+    assert len(data) == 321
+    assert inflate(sections["META"], 1 << 20, "META").decode() == meta.removeprefix("json").strip()
+    skipped = data[24:][: len(sections["META"])]
+    shortened = data.replace(skipped, skipped[:4] + skipped[-4:])
+    assert shown == shortened[:-32] + data[-32:][:4] + data[-32:][-4:]
 
 
-@given(st.lists(st.integers(0, 1 << 20), min_size=1, max_size=50))
-def test_the_chosen_rice_parameter_is_the_best_of_all(gaps):
-    gaps = np.array(gaps)
-    sizes = [len(gaps) * k + int((gaps >> k).sum()) for k in range(32)]
-    assert sizes[rice.best_rice_parameter(gaps)] == min(sizes)
+@st.composite
+def blocky(draw):
+    """A matrix whose changed entries lie in some rows and columns far more than in others, and its shape."""
+    rows, columns = draw(st.integers(1, 60)), draw(st.integers(1, 60))
+    generator = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    of_rows = generator.choice(draw(st.lists(st.floats(0, 1), min_size=1, max_size=4)), rows)
+    of_columns = generator.choice(draw(st.lists(st.floats(0, 1), min_size=1, max_size=4)), columns)
+    return (rows, columns), np.flatnonzero(generator.random((rows, columns)) <= np.outer(of_rows, of_columns))
+
+
+@given(st.lists(blocky(), max_size=4))
+def test_positions_in_classes_come_back(matrices):
+    tensors = [(shape, indices) for shape, indices in matrices if len(indices)]
+    found = decode_positions(encode_positions(tensors), [(shape, len(indices)) for shape, indices in tensors])
+    assert all(np.array_equal(got, want) for got, (_, want) in zip(found, tensors, strict=True))
+
+
+def test_whole_rows_and_columns_cost_next_to_nothing():
+    mask = np.zeros((400, 300), np.bool_)
+    mask[::20] = mask[:, ::30] = True
+    indices = np.flatnonzero(mask)
+    assert 8 * len(encode_positions([(mask.shape, indices)])) < 0.06 * len(indices)
+
+
+def test_evenly_scattered_positions_cost_no_more_than_a_plain_rice_code():
+    generator = np.random.default_rng(0)
+    indices = np.sort(generator.choice(1 << 20, 5000, replace=False))
+    gaps = gaps_of(indices)
+    plain = min(len(gaps) * k + int((gaps >> k).sum()) + len(gaps) for k in range(20))
+    assert 8 * len(encode_positions([((1024, 1024), indices)])) < 1.01 * plain + 200
+
+
+@given(st.integers(1, 1 << 40), st.data())
+def test_the_rice_parameter_is_the_largest_that_the_rule_allows(universe, data):
+    size = data.draw(st.integers(0, universe))
+    (k,) = Sets(np.array([universe]), np.array([size])).rice_parameter.tolist()
+    written = min(size, universe - size)
+    if written:
+        allowed = [0, *(j for j in range(1, 60) if 133 * written * 2**j < 64 * (2 * universe - written))]
+        assert k == max(allowed)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(14, 39)), max_size=100))
+def test_gaps_of_any_parameters_come_back(pairs):
+    gaps, parameters = (np.array([pair[i] for pair in pairs], np.int64) for i in (0, 1))
+    assert np.array_equal(decode_gaps(*encode_gaps(gaps, parameters), parameters), gaps)
+
+
+@given(st.lists(st.integers(0, (1 << 42) - 1)))
+def test_numbers_come_back(numbers):
+    assert decode_numbers(encode_numbers(np.array(numbers, np.int64)), "INDX").tolist() == numbers
 
 
 def test_a_diff_that_is_not_packed_is_not_written(tmp_path):
-    raw = replace(DIFF, tensors=(replace(DIFF.tensors[0], grid=None),))
-    off_grid = replace(DIFF, tensors=(replace(DIFF.tensors[0], values=DIFF.tensors[0].values * 1.01),))
-    full_head = replace(DIFF, head=replace(DIFF.head, bias=np.array([0.1, 1e-3], np.float32)))
-    for diff, message in ((raw, "is not quantised"), (off_grid, "off its grid"), (full_head, "head is not")):
-        with pytest.raises(SettingError, match=message):
+    raw = replace(DIFF, levels=None)
+    off_levels = replace(DIFF, tensors=(replace(DIFF.tensors[0], values=DIFF.tensors[0].values * 1.01),))
+    no_half = replace(DIFF, levels=DIFF.levels * np.float32(1.0001))
+    full_head = replace(DIFF, head=replace(DIFF.head, weight=DIFF.head.weight * np.float32(0.3)))
+    misfit = replace(DIFF, tensors=(*DIFF.tensors, DIFF.tensors[0]))
+    scalar = replace(DIFF, tensors=(replace(DIFF.tensors[1], shape=()),))
+    for diff, message in (
+        (raw, "has no levels"),
+        (off_levels, "none of its levels"),
+        (no_half, "in half precision"),
+        (full_head, "head is not"),
+        (misfit, "occurs twice"),
+        (scalar, "inside"),
+        (replace(DIFF, provenance={"seed": "x" * 1025}), "at most 64 and 1024"),
+        (replace(DIFF, base=replace(DIFF.base, name="\ud800")), "no text that UTF-8 can hold"),
+    ):
+        with pytest.raises(EdgeDiffError, match=message):
             write_dpf(tmp_path / "x.dpf", diff)
     assert list(tmp_path.iterdir()) == []
 
@@ -136,7 +210,7 @@ def test_every_flipped_bit_is_noticed():
 @pytest.mark.parametrize(
     ("data", "error", "message"),
     [
-        (b"", FormatError, "it begins with nothing"),
+        (b"", TruncatedError, "the file has 0 bytes, a header alone has 12"),
         (b"PK\x03\x04 a zip file", FormatError, "not a .dpf file: it begins with 50 4b"),
         (dumps(DIFF)[:9], TruncatedError, "a header alone has 12"),
         (dumps(DIFF)[:8] + b"\2\0" + dumps(DIFF)[10:], VersionError, "of version 2, this reader knows"),
@@ -170,6 +244,19 @@ def with_meta(change):
     return rebuilt(META=deflate(json.dumps(plain).encode()))
 
 
+def indx(numbers):
+    """A replaced INDX with these numbers and the quotients and remainders of DIFF."""
+    found = split_sections(dumps(DIFF), SECTIONS)["INDX"]
+    count, unary = struct.unpack_from("<II", found)
+    coded = deflate(encode_numbers(np.array(numbers)))
+    return {"INDX": struct.pack("<II", len(coded), unary) + coded + found[8 + count :]}
+
+
+def vals(levels, codes, after=b""):
+    """A replaced VALS."""
+    return {"VALS": bytes([len(levels) - 1]) + np.array(levels, "<f2").tobytes() + deflate(codes) + after}
+
+
 def put(*path_and_value):
     """Assign a value at a path inside a plain structure."""
     *path, last, value = path_and_value
@@ -191,24 +278,20 @@ def put(*path_and_value):
         (put("base", "fingerprint", "XYZ"), "not 64 hexadecimal digits"),
         (put("base", "width", 0), "head width 0"),
         (put("task", "kind", "poem"), "kind is 'poem', expected one of"),
-        (put("provenance", "seed", 3), "a value is not a text"),
+        (put("provenance", "seed", 3), "'seed' is not a text"),
         (put("tensors", 0, 0, ""), "name has 0 characters"),
         (put("tensors", 0, 0, "x" * 513), "name has 513 characters"),
         (put("tensors", 0, 0, "b.bias"), "not in strictly ascending order"),
         (put("tensors", 0, 1, []), "is no shape"),
         (put("tensors", 0, 1, [4, -8]), "is no shape"),
         (put("tensors", 0, 1, [1 << 63, 1 << 63]), "changed of"),
-        (put("tensors", 0, 1, [4, 4]), r"index 20 lies outside its shape \(4, 4\)"),
+        (put("tensors", 0, 1, [4, 4]), "section INDX"),
         (put("tensors", 0, 2, 33), "33 changed of 32"),
         (put("tensors", 0, 2, 0), "0 changed of 32"),
-        (put("tensors", 1, 2, 300), "too few for 303 entries"),
-        (put("tensors", 0, 2, 4), "holds 5 quotients, the tensors have 6"),
-        (put("tensors", 0, 3, 32), "rice_parameter is 32"),
-        (put("tensors", 0, 4, 9), "bits is 9"),
-        (put("tensors", 0, 5, -0.0), "expected 0 < low <= high"),
-        (put("tensors", 0, 6, 1e400), "not UTF-8 JSON"),
-        (put("tensors", 0, 6, 1), r"is not \[name, shape"),
-        (put("tensors", 0, 6, float("nan")), "not UTF-8 JSON: NaN is not a number"),
+        (put("tensors", 0, 2, 4), "holds 5 codes, the tensors have 6"),
+        (put("tensors", 0, 2, 3.0), r"is not \[name, shape, nnz\]"),
+        (put("tensors", 0, 2, float("nan")), "not UTF-8 JSON: NaN is not a number"),
+        (put("tensors", 1, 1, [1 << 40]), "section INDX"),
     ],
 )
 def test_metadata_that_breaks_a_rule_is_refused(change, message):
@@ -224,15 +307,35 @@ def test_metadata_that_breaks_a_rule_is_refused(change, message):
         ({"META": deflate(bytes(10_000_000))}, FormatError, "inflates to more than the 1048576 bytes"),
         ({"META": b"\xff\xff"}, FormatError, "META is not a deflate stream"),
         ({"INDX": b""}, TruncatedError, "INDX has 0 bytes"),
-        ({"INDX": b"\xff\xff\xff\xff\0"}, TruncatedError, "unary stream claims 4294967295"),
-        ({"INDX": b"\x02\0\0\0\xff\0"}, FormatError, "holds 8 quotients"),
-        ({"INDX": b"\x03\0\0\0\xf8\0\0\xcc"}, FormatError, "19 bits after its last quotient"),
-        ({"VALS": deflate(bytes(4))}, TruncatedError, "holds 4 codes, the tensors have 5"),
-        ({"VALS": deflate(bytes(6))}, FormatError, "inflates to more than the 5 bytes"),
-        ({"VALS": deflate(bytes(5)) + b"\0"}, FormatError, "not exactly one whole deflate stream"),
-        ({"VALS": deflate(b"\x10\0\0\0\0")}, FormatError, "code 16, a tensor has 4 bits"),
-        ({"HEAD": bytes(18)}, FormatError, "HEAD has 18 bytes, 2 rows of 3 need 16"),
-        ({"HEAD": bytes(14) + b"\0\x7e"}, FormatError, "not finite"),
+        ({"INDX": struct.pack("<II", 9, 0)}, TruncatedError, "its numbers claim 9"),
+        (indx([1, 1, 3, 1, 1]), TruncatedError, "tensor 1 needs more"),
+        (indx([1, 1, 3, 1, 1, 2, 0]), TruncatedError, "1 numbers after"),
+        (indx([0, 1, 3, 1, 1, 2]), FormatError, "tensor 0: 0 classes for an axis of 4"),
+        (indx([5, 1, 3, 1, 1, 2]), FormatError, "tensor 0: 5 classes for an axis of 4"),
+        (indx([2, 1, 4, 0, 3, 1, 1, 2]), FormatError, "a class without a row"),
+        (indx([2, 1, 0, 0, 3, 1, 1, 2]), FormatError, "a class without a row"),
+        (indx([1, 1, 2, 1, 1, 3]), FormatError, "its blocks hold 2 entries, META states 3"),
+        (indx([1, 4, 1, 1, 1, 0, 0, 3, 0, 1, 1, 2]), FormatError, "quotients"),
+        (
+            indx([4, 8, 1, 1, 1, *[1] * 7, 3, *[0] * 31, 1, 1, 2]),
+            FormatError,
+            "more entries than it has places",
+        ),
+        ({"VALS": b""}, TruncatedError, "VALS has 0 bytes"),
+        ({"VALS": b"\x80" + bytes(400)}, FormatError, "has 129 levels"),
+        (vals([1.0], bytes(4)), TruncatedError, "holds 4 codes, the tensors have 5"),
+        (vals([1.0], bytes(6)), FormatError, "inflates to more than the 5 bytes"),
+        (vals([1.0], bytes(5), b"\0"), FormatError, "not exactly one whole deflate stream"),
+        (vals([1.0, 2.0], b"\4\0\0\0\0"), FormatError, "holds the code 4"),
+        (vals([2.0, 1.0], bytes(5)), FormatError, "strictly ascending"),
+        (vals([1.0, 1.0], bytes(5)), FormatError, "strictly ascending"),
+        (vals([-0.0], bytes(5)), FormatError, "above zero"),
+        (vals([float("nan")], bytes(5)), FormatError, "finite"),
+        ({"HEAD": bytes(17)}, FormatError, "HEAD has 17 bytes, 2 rows of 3 need 16"),
+        ({"HEAD": b"\1\0" + bytes(14)}, FormatError, "not the smallest"),
+        ({"HEAD": b"\0\0\x80" + bytes(13)}, FormatError, "code -128"),
+        ({"HEAD": b"\x79\0\x7f" + bytes(13)}, FormatError, "exponent outside"),
+        ({"HEAD": bytes(12) + b"\0\0\xc0\x7f"}, FormatError, "not finite"),
     ],
 )
 def test_a_section_that_breaks_a_rule_is_refused(changes, error, message):
@@ -243,8 +346,9 @@ def test_a_section_that_breaks_a_rule_is_refused(changes, error, message):
 def test_a_file_larger_than_the_limit_is_not_even_read(tmp_path):
     with (tmp_path / "huge.dpf").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(LimitError, match=r"has 1099511627776 bytes, a \.dpf file has at most 67108864"):
-        read_dpf(tmp_path / "huge.dpf")
+    for read in (read_dpf, inspect):
+        with pytest.raises(LimitError, match=r"bytes, the format allows 67108864"):
+            read(tmp_path / "huge.dpf")
 
 
 def test_errors_name_the_file(tmp_path):

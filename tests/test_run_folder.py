@@ -50,7 +50,7 @@ def _bits(array):
 
 def _content(diff):
     """All that a diff holds, in a form that `==` compares; tensors by name, their order means nothing."""
-    tensors = {t.name: (t.shape, t.grid, _bits(t.indices), _bits(t.values)) for t in diff.tensors}
+    tensors = {t.name: (t.shape, _bits(t.indices), _bits(t.values)) for t in diff.tensors}
     head = _bits(diff.head.weight), _bits(diff.head.bias)
     return diff.base, diff.task, tensors, head, diff.provenance
 

@@ -68,13 +68,14 @@ def test_the_metric_left_out_is_the_first_that_fits_the_kind(kind):
     ("kind", "labels", "outputs", "per_token"),
     [
         ("classification", ["a", "b", "c"], 3, False),
-        ("regression", [], 1, False),
+        ("regression", None, 1, False),
         ("token_classification", ["a", "b", "c"], 3, True),
-        ("question_answering", [], 2, True),
+        ("question_answering", None, 2, True),
     ],
 )
 def test_the_kind_decides_the_rows_of_the_head_and_where_it_is_applied(kind, labels, outputs, per_token):
-    task = Task.from_dict({"name": "t", "kind": kind, "text": "text", "labels": labels})
+    plain = {"name": "t", "kind": kind, "text": "text"}
+    task = Task.from_dict(plain | ({"labels": labels} if labels else {}))
     assert (task.outputs, task.per_token) == (outputs, per_token)
 
 

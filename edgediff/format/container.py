@@ -108,9 +108,9 @@ def read_section(file: BinaryIO, section: Section) -> bytes:
 
 def _check_header(header: bytes, size: int) -> None:
     if not header.startswith(MAGIC):
-        if header and MAGIC.startswith(header):
+        if MAGIC.startswith(header):
             raise TruncatedError(f"the file has {size} bytes, a header alone has {_HEADER.size}")
-        raise FormatError(f"not a .dpf file: it begins with {header[:8].hex(' ') or 'nothing'}")
+        raise FormatError(f"not a .dpf file: it begins with {header[:8].hex(' ')}")
     if len(header) < _HEADER.size:
         raise TruncatedError(f"the file has {size} bytes, a header alone has {_HEADER.size}")
     _, version, flags = _HEADER.unpack(header)

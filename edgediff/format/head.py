@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgediff.diff import Head
-from edgediff.errors import FormatError, SettingError
+from edgediff.errors import FormatError, SettingError, TruncatedError
 
 LARGEST_CODE = 127
 MIN_EXPONENT, MAX_EXPONENT = -126, 120
@@ -40,11 +40,13 @@ def decode_head(data: bytes, outputs: int, width: int) -> Head:
     """The head of `outputs` rows of `width` in section HEAD.
 
     Raises:
-        FormatError: another length, a number out of range, or a row that is not written in the one way.
+        TruncatedError: too few bytes.
+        FormatError: too many, a number out of range, or a row that is not written in the one way.
     """
     expected = outputs * (1 + width + 4)
     if len(data) != expected:
-        raise FormatError(f"section HEAD has {len(data)} bytes, {outputs} rows of {width} need {expected}")
+        kind = TruncatedError if len(data) < expected else FormatError
+        raise kind(f"section HEAD has {len(data)} bytes, {outputs} rows of {width} need {expected}")
     exponents = np.frombuffer(data, np.int8, outputs).astype(np.int64)
     codes = np.frombuffer(data, np.int8, outputs * width, offset=outputs).reshape(outputs, width)
     bias = np.frombuffer(data, "<f4", offset=outputs * (1 + width)).astype(np.float32)
@@ -52,7 +54,7 @@ def decode_head(data: bytes, outputs: int, width: int) -> Head:
         raise FormatError("section HEAD holds the code -128, or a bias that is not finite")
     if ((exponents < MIN_EXPONENT) | (exponents > MAX_EXPONENT)).any():
         raise FormatError(f"section HEAD holds an exponent outside {MIN_EXPONENT} to {MAX_EXPONENT}")
-    weight = np.ldexp(codes.astype(np.float64), exponents[:, None]).astype(np.float32)
+    weight = np.ldexp(codes.astype(np.float32), exponents[:, None])  # exact: no result is subnormal
     if not np.array_equal(row_exponents(weight), exponents):
         raise FormatError("section HEAD has a row whose exponent is not the smallest that holds it")
     return Head(weight, bias)

@@ -45,7 +45,14 @@ class Metadata:
 
 
 def encode_metadata(diff: Diff, entries: list[TensorEntry]) -> bytes:
-    """Section META of `diff`."""
+    """Section META of `diff`.
+
+    Raises:
+        FormatError: a name, a shape or the provenance is not what the format holds.
+    """
+    _provenance(diff.provenance)
+    for entry in entries:
+        _entry([entry.name, list(entry.shape), entry.nnz])
     plain = {
         "base": asdict(diff.base),
         "head": len(diff.head.bias),
@@ -74,6 +81,7 @@ def decode_metadata(data: bytes) -> Metadata:
     text = inflate(data, MAX_METADATA_BYTES, "META")
     try:
         plain = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
+        json.dumps(plain, ensure_ascii=False).encode()  # fails on half a surrogate pair, which JSON can name
     except (ValueError, RecursionError) as error:
         raise FormatError(f"section META is not UTF-8 JSON: {error}") from error
     fields = {"base": dict, "head": int, "provenance": dict, "task": dict, "tensors": list}
@@ -84,7 +92,10 @@ def decode_metadata(data: bytes) -> Metadata:
         raise FormatError(str(error)) from error
     base = _base(plain["base"])
     if plain["head"] != task.outputs or plain["head"] * base.width > MAX_HEAD_VALUES:
-        raise FormatError(f"section META: the head has {plain['head']} rows, the task needs {task.outputs}")
+        raise FormatError(
+            f"section META: the head has {plain['head']} rows, the task needs {task.outputs},"
+            f" the width {base.width} allows {MAX_HEAD_VALUES // base.width}"
+        )
     entries = tuple(_entry(row) for row in plain["tensors"])
     names = [entry.name for entry in entries]
     if names != sorted(set(names)):
@@ -144,5 +155,6 @@ def _entry(row: Any) -> TensorEntry:
         raise FormatError(f"tensor {name!r}: {shape!r:.60} is no shape")
     numel = math.prod(shape)
     if numel > MAX_NUMEL or not 0 < nnz <= numel:
-        raise FormatError(f"tensor {name!r}: {nnz} changed of {numel} entries")
+        whole = numel if numel <= MAX_NUMEL else f"more than {MAX_NUMEL}"  # not all digits of any number
+        raise FormatError(f"tensor {name!r}: {nnz} changed of {whole} entries")
     return TensorEntry(name, tuple(shape), nnz)

@@ -92,9 +92,11 @@ def decode_positions(data: bytes, tensors: list[tuple[tuple[int, ...], int]]) ->
     plans = _read_plans(numbers, tensors)
     groups = [sets for plan in plans for sets in (*plan.class_sets(), plan.block_sets())]
     sets = Sets(_joined([g.universe for g in groups]), _joined([g.size for g in groups]))
-    if int(sets.written.sum()) > 8 * unary_bytes:
-        raise TruncatedError(f"section INDX has {unary_bytes} bytes of quotients, too few for its sets")
     written = sets.written
+    if int(written.sum()) > 8 * unary_bytes:
+        raise TruncatedError(f"section INDX has {unary_bytes} bytes of quotients, too few for its sets")
+    if int(sets.most_quotient_bits.sum()) + 7 < 8 * unary_bytes:
+        raise FormatError(f"section INDX has {unary_bytes} bytes of quotients, too many for its sets")
     gaps = decode_gaps(
         data[unary_at:remainders_at], data[remainders_at:], np.repeat(sets.rice_parameter, written)
     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgediff.errors import FormatError, TruncatedError
 
+LARGEST_UNIVERSE = 1 << 40
 Counts = NDArray[np.int64]
 
 
@@ -48,6 +49,13 @@ class Sets:
         bound = (64 * (2 * self.universe - count) - 1) // (133 * count)  # 2^k is at most this
         return np.asarray(np.maximum(np.frexp(bound.astype(np.float64))[1].astype(np.int64) - 1, 0))
 
+    @property
+    def most_quotient_bits(self) -> Counts:
+        """How many bits the quotients of each set may take: a one for each, zeros up to its last place."""
+        written = self.written
+        zeros = (self.universe - written) >> self.rice_parameter
+        return np.asarray(np.where(written > 0, written + zeros, 0))
+
 
 def gaps_of(members: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many numbers are left out before each member of an increasing list: `(members,)`, all >= 0."""
@@ -68,7 +76,10 @@ def decode_gaps(unary: bytes, remainders: bytes, rice_parameter: NDArray[np.int6
     Raises:
         FormatError: of the kind that says what is wrong.
     """
-    gaps = decode_unary(unary, len(rice_parameter)) << rice_parameter
+    gaps = decode_unary(unary, len(rice_parameter))
+    if (gaps > LARGEST_UNIVERSE >> rice_parameter).any():  # so that no sum of gaps overflows
+        raise FormatError("section INDX has a quotient that leads beyond any universe")
+    gaps <<= rice_parameter
     counts = np.bincount(rice_parameter, minlength=1)
     position = 0
     for k in (np.flatnonzero(counts[1:]) + 1).tolist():
@@ -94,10 +105,12 @@ def decode_unary(data: bytes, count: int) -> NDArray[np.int64]:
     Raises:
         FormatError: another number of quotients, or more than seven bits after the last.
     """
-    bits = np.unpackbits(np.frombuffer(data, np.uint8)).view(np.bool_)
+    coded = np.frombuffer(data, np.uint8)
+    found = int(np.bitwise_count(coded).sum(dtype=np.int64))  # first: it bounds what the quotients may take
+    if found != count:
+        raise FormatError(f"section INDX holds {found} quotients, its sets have {count}")
+    bits = np.unpackbits(coded).view(np.bool_)
     ends = np.flatnonzero(bits)
-    if len(ends) != count:
-        raise FormatError(f"section INDX holds {len(ends)} quotients, its sets have {count}")
     used = int(ends[-1]) + 1 if count else 0
     if len(bits) - used > 7:
         raise FormatError(

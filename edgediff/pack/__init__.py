@@ -1,7 +1,8 @@
 """What to keep and how many bits to give it: from an exact diff to one that a `.dpf` file can hold."""
 
+from edgediff.pack.budget import fit
 from edgediff.pack.pack import pack
 from edgediff.pack.quantise import quantise
 from edgediff.pack.select import top_k
 
-__all__ = ["pack", "quantise", "top_k"]
+__all__ = ["fit", "pack", "quantise", "top_k"]

@@ -1,6 +1,7 @@
 """Values onto a few levels, and how few are enough."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,16 +62,22 @@ def _onto_levels(values: NDArray[np.float32], bits: int) -> Levels:
     if not len(values):
         return np.ones(1, np.float32), values
     count = 1 << (bits - 1)
+    present = np.unique(np.abs(values))
+    if len(present) <= count and np.array_equal(_as_half(present), present):
+        return present, values  # on levels already: packing twice changes nothing
     interval = np.minimum((magnitudes * (count / magnitudes.max())).astype(np.int64), count - 1)
     members = np.bincount(interval, minlength=count)
     means = np.bincount(interval, magnitudes, minlength=count) / np.maximum(members, 1)
-    with np.errstate(over="ignore"):
-        halves = np.maximum(means.astype(np.float16), np.finfo(np.float16).smallest_subnormal)
+    halves = np.maximum(_as_half(means), np.finfo(np.float16).smallest_subnormal)
     if not np.isfinite(halves).all():
         raise SettingError(f"the largest value is {magnitudes.max():g}, half precision ends at 65504")
-    levels = np.unique(halves[members > 0]).astype(np.float32)
     on_levels = halves[interval].astype(np.float32)
-    return levels, np.where(values < 0, -on_levels, on_levels)
+    return np.unique(on_levels), np.where(values < 0, -on_levels, on_levels)
+
+
+def _as_half(values: NDArray[Any]) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):
+        return np.asarray(values.astype(np.float16))
 
 
 def _quantise_head(head: Head) -> Head:
