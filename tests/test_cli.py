@@ -178,6 +178,19 @@ def test_a_folder_that_is_no_run(tmp_path):
     assert not (tmp_path / "x.dpf").exists()
 
 
+@pytest.mark.parametrize(("size", "most"), [("1.2KB", 1200), ("1KiB", 1024), ("900", 900)])
+def test_pack_keeps_to_a_size(size, most, tiny_run, tmp_path):
+    assert call("pack", tiny_run, tmp_path / "x.dpf", "--max-bytes", size)[0] == 0
+    assert (tmp_path / "x.dpf").stat().st_size <= most
+
+
+def test_a_size_that_is_none_or_too_small(tiny_run, tmp_path):
+    assert call("pack", tiny_run, tmp_path / "x.dpf", "--max-bytes", "large")[0] == 2
+    outcome = call("pack", tiny_run, tmp_path / "x.dpf", "--max-bytes", "100")
+    assert_one_sentence(outcome, "bytes without any entry, at most 100 are allowed")
+    assert not (tmp_path / "x.dpf").exists()
+
+
 @pytest.mark.parametrize("bits", [1, 9])
 def test_bits_outside_their_range(bits, tiny_run, tmp_path):
     assert_one_sentence(call("pack", tiny_run, tmp_path / "x.dpf", "--bits", bits), f"bits is {bits}")

@@ -343,6 +343,12 @@ def test_a_section_that_breaks_a_rule_is_refused(changes, error, message):
         loads(rebuilt(**changes))
 
 
+def test_more_tensors_than_the_limit_are_refused():
+    many = [[f"{number:04}", [1], 1] for number in range(4097)]
+    with pytest.raises(LimitError, match="META has 4097 tensors, at most 4096"):
+        loads(with_meta(put("tensors", many)))
+
+
 def test_a_file_larger_than_the_limit_is_not_even_read(tmp_path):
     with (tmp_path / "huge.dpf").open("wb") as file:
         file.truncate(1 << 40)

@@ -87,11 +87,11 @@ class Task:
         try:
             kind = Kind(found)
         except ValueError as error:
-            raise TaskError(f"{where}: kind is {found!r}, expected one of {', '.join(Kind)}") from error
+            raise TaskError(f"{where}: kind is {found!r:.80}, expected one of {', '.join(Kind)}") from error
         allowed = _METRICS[kind]
         metric = plain.pop("metric", allowed[0])
         if metric not in allowed:
-            raise TaskError(f"{where}: metric is {metric!r}, a {kind} task has {', '.join(allowed)}")
+            raise TaskError(f"{where}: metric is {metric!r:.80}, a {kind} task has {', '.join(allowed)}")
         labels = _checked_labels(plain.pop("labels", None), kind, where)
         other = "label" if kind is Kind.QUESTION_ANSWERING else "answers"
         if other in plain:
@@ -107,16 +107,16 @@ _KEYS = (*_TEXT_KEYS, "labels", "max_length")
 
 def _checked_keys(plain: dict[str, Any], where: str) -> dict[str, Any]:
     if unknown := sorted(set(plain) - set(_KEYS)):
-        raise TaskError(f"{where}: unknown key {unknown[0]!r}; a task has {', '.join(_KEYS)}")
+        raise TaskError(f"{where}: unknown key {unknown[0]!r:.80}; a task has {', '.join(_KEYS)}")
     for key in ("name", "kind", "text"):
         if key not in plain:
             raise TaskError(f"{where}: key {key!r} is missing")
     for key in _TEXT_KEYS:
         if key in plain and not (_is_text(plain[key]) and plain[key]):
-            raise TaskError(f"{where}: {key} is {plain[key]!r}, expected a text")
+            raise TaskError(f"{where}: {key} is {plain[key]!r:.80}, expected a text")
     length = plain.get("max_length", 128)
     if type(length) is not int or not 3 <= length <= 65535:
-        raise TaskError(f"{where}: max_length is {length!r}, expected a whole number from 3 to 65535")
+        raise TaskError(f"{where}: max_length is {length!r:.80}, expected a whole number from 3 to 65535")
     return plain
 
 
@@ -131,7 +131,7 @@ def _checked_labels(labels: Any, kind: Kind, where: str) -> tuple[str, ...]:
         raise TaskError(f"{where}: a {kind} task has no labels")
     labels = () if labels is None else labels
     if not isinstance(labels, list | tuple) or not all(_is_text(name) for name in labels):
-        raise TaskError(f"{where}: labels is {labels!r}, expected a list of texts")
+        raise TaskError(f"{where}: labels is {labels!r:.80}, expected a list of texts")
     if len(set(labels)) != len(labels):
         raise TaskError(f"{where}: labels holds a name twice")
     if named and len(labels) < 2:

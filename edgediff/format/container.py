@@ -80,7 +80,10 @@ def find_sections(file: BinaryIO, size: int, expected: tuple[str, ...]) -> list[
         if position + _SECTION.size > end:
             raise TruncatedError(f"the file has {size} bytes, it ends before section {name}")
         file.seek(position)
-        found, length, checksum = _SECTION.unpack(file.read(_SECTION.size))
+        header = file.read(_SECTION.size)
+        if len(header) < _SECTION.size:  # the file has shrunk meanwhile
+            raise TruncatedError(f"the file ends before section {name}")
+        found, length, checksum = _SECTION.unpack(header)
         if found != name.encode("ascii"):
             raise VersionError(f"section {found!r} stands where version {VERSION} has {name}")
         section = Section(name, position + _SECTION.size, length, checksum)

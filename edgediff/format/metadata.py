@@ -13,6 +13,7 @@ from edgediff.format.deflate import deflate, inflate
 MAX_METADATA_BYTES = 1 << 20
 MAX_NUMEL = 1 << 40
 MAX_NNZ = 1 << 26
+MAX_TENSORS = 4096
 MAX_DIMENSIONS = 8
 MAX_NAME_CHARACTERS = 512
 MAX_HEAD_VALUES = 1 << 24
@@ -96,6 +97,8 @@ def decode_metadata(data: bytes) -> Metadata:
             f"section META: the head has {plain['head']} rows, the task needs {task.outputs},"
             f" the width {base.width} allows {MAX_HEAD_VALUES // base.width}"
         )
+    if len(plain["tensors"]) > MAX_TENSORS:
+        raise LimitError(f"section META has {len(plain['tensors'])} tensors, at most {MAX_TENSORS}")
     entries = tuple(_entry(row) for row in plain["tensors"])
     names = [entry.name for entry in entries]
     if names != sorted(set(names)):
