@@ -17,7 +17,7 @@ MAX_CLASSED_AXIS = 1 << 20
 _TRIED = (2, 3, 4, 6, 8, 12, 16, MAX_CLASSES)
 _ROUNDS = 8
 _FEWEST = 64
-"""A tensor with fewer entries is one block: classes would cost more than they could save."""
+"""A tensor with fewer entries is one block, as a vector is: classes would cost more than they could save."""
 
 _UNIT = 256  # costs are counted in 1/256 bit
 _MANTISSA_LOG2 = np.array([round(_UNIT * np.log2(1 + (i + 0.5) / 256)) for i in range(256)], np.int64)
@@ -57,7 +57,7 @@ def find_classes(indices: NDArray[np.int64], shape: tuple[int, int]) -> Classes:
     """
     rows, columns = shape
     best = Classes(np.zeros(rows, np.int64), np.zeros(columns, np.int64), 1, 1)
-    if len(indices) < _FEWEST or max(shape) > MAX_CLASSED_AXIS:
+    if len(indices) < _FEWEST or min(shape) == 1 or max(shape) > MAX_CLASSED_AXIS:
         return best
     at = np.divmod(indices, columns)
     lowest = _description(at, best)

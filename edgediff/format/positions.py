@@ -158,23 +158,35 @@ class _Assembly:
 
     def _flat(self, plan: Plan, row_order: Array | None, column_order: Array | None, at: int) -> Array:
         """The flat indices of a tensor, block after block."""
-        blocks = np.arange(plan.counts.size)
-        sets = slice(at, at + len(blocks))
-        sizes, inverted = self._sets.size[sets], self._sets.inverted[sets]
-        if inverted.any():
-            members = _joined([self._set(at + int(block)) for block in blocks[sizes > 0]])
-        else:
-            members = self._written(at, at + len(blocks))
-        row_class, column_class = np.divmod(blocks, len(plan.column_sizes))
+        block, members = self._members_of_blocks(at, plan.counts.size)
+        row_class, column_class = np.divmod(np.arange(plan.counts.size), len(plan.column_sizes))
         row_starts, column_starts = (np.cumsum(s) - s for s in (plan.row_sizes, plan.column_sizes))
-        width = np.repeat(plan.column_sizes[column_class], sizes)
+        width = plan.column_sizes[column_class][block]
         rows = members // width
-        columns = members - rows * width
-        rows += np.repeat(row_starts[row_class], sizes)
-        columns += np.repeat(column_starts[column_class], sizes)
+        columns = members - rows * width + column_starts[column_class][block]
+        rows += row_starts[row_class][block]
         rows = rows if row_order is None else row_order[rows]
         columns = columns if column_order is None else column_order[columns]
         return np.asarray(rows * plan.shape[1] + columns)
+
+    def _members_of_blocks(self, at: int, count: int) -> tuple[Array, Array]:
+        """For each entry of `count` blocks, whose sets begin at `at`: its block and its member in that."""
+        sets = Sets(self._sets.universe[at : at + count], self._sets.size[at : at + count])
+        written = self._written(at, at + count)
+        block = np.repeat(np.arange(count), sets.written)
+        if not sets.inverted.any():
+            return block, written
+        # All inverted blocks side by side, and the places among them that are not written.
+        span = np.where(sets.inverted, sets.universe, 0)
+        start = np.cumsum(span) - span
+        inverted = sets.inverted[block]
+        changed = np.ones(int(span.sum()), np.bool_)
+        changed[written[inverted] + start[block[inverted]]] = False
+        owner = np.repeat(np.arange(count), np.where(sets.inverted, sets.size, 0))
+        return (
+            np.concatenate([block[~inverted], owner]),
+            np.concatenate([written[~inverted], np.flatnonzero(changed) - start[owner]]),
+        )
 
 
 def _divide(indices: Array, shape: tuple[int, int], classes: Classes) -> tuple[Plan, list[list[Array]]]:
