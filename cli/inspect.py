@@ -1,6 +1,7 @@
 """`edgediff inspect`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 from edgediff_cli.show import size_text
 
 _BAR = 30
-_DENSEST = 12
+_DENSEST = 8
 
 
 def inspect(
@@ -21,6 +22,19 @@ def inspect(
 
     found = inspect(dpf)
     typer.echo(json.dumps(found, ensure_ascii=False) if as_json else _table(found))
+
+
+def _layer_bars(tensors: list[dict[str, Any]]) -> list[str]:
+    """A bar for each numbered layer, and for what stands outside of them, in the order of the names."""
+    counts: dict[str, int] = {}
+    for tensor in tensors:
+        layer = re.match(r"(.*?\.\d+)\.", tensor["name"])
+        name = layer[1] if layer else tensor["name"].split(".")[0]
+        counts[name] = counts.get(name, 0) + tensor["nnz"]
+    most = max(counts.values(), default=1)
+    return [
+        f"{name:<48} {count:>8,} {'█' * max(round(_BAR * count / most), 1)}" for name, count in counts.items()
+    ]
 
 
 def _table(found: dict[str, Any]) -> str:
@@ -35,6 +49,9 @@ def _table(found: dict[str, Any]) -> str:
         f"changed      {found['nnz']:,} parameters, density {found['density']:.4%}",
         f"bits each    {found['bits_per_nonzero']:.2f}: index {found['bits_per_index']:.2f},"
         f" value {found['bits_per_value']:.2f}, the rest names and checksums",
+        "",
+        "changed parameters by layer",
+        *_layer_bars(found["tensors"]),
         "",
         "densest tensors",
     ]

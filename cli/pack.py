@@ -1,7 +1,7 @@
 """`edgediff pack`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,12 +22,25 @@ def _bytes(text: str) -> int:
         ) from None
 
 
+def _bits(text: str) -> int | None:
+    """A number of bits, or None for `auto`."""
+    if text == "auto":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither auto nor a whole number from 2 to 8") from None
+
+
 def pack(
     run: Annotated[Path, typer.Argument(help="The RUN folder of `edgediff train`.")],
     dpf: Annotated[Path, typer.Argument(metavar="FILE.dpf", help="The file to write.")],
     bits: Annotated[
-        int | None, typer.Option(help="Bits a value, from 2 to 8; without it, the fewest that cost no score.")
-    ] = None,
+        Any,
+        typer.Option(
+            parser=_bits, metavar="N", help="Bits a value, 2 to 8, or auto: the fewest that cost no score."
+        ),
+    ] = "auto",
     max_bytes: Annotated[
         int | None,
         typer.Option(

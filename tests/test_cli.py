@@ -82,6 +82,10 @@ def test_inspect_prints_a_table_for_people(colours):
     code, stdout, _ = call("inspect", colours)
     assert code == 0
     assert "densest tensors" in stdout
+    layers = stdout.split("by layer\n")[1].split("\n\n")[0].splitlines()
+    names = [line.split()[0] for line in layers]
+    assert {"embeddings", "encoder.layer.0", "encoder.layer.1"} <= set(names)
+    assert sum(int(line.split()[1].replace(",", "")) for line in layers) == read_dpf(colours).nnz
     assert read_dpf(colours).base.fingerprint in stdout
 
 
@@ -105,6 +109,7 @@ def test_run_answers_lines_on_standard_input(tiny_base, colours):
 def test_usage_errors_end_in_2(tmp_path):
     assert call("train", "minilm")[0] == 2
     assert call("pack", tmp_path, tmp_path / "x.dpf", "--bits", "many")[0] == 2
+    assert "neither auto nor" in call("pack", tmp_path, tmp_path / "x.dpf", "--bits", "many")[2]
     assert call("no-such-command")[0] == 2
 
 
