@@ -10,6 +10,7 @@ import math
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,7 @@ def main(runs: Annotated[list[Path] | None, typer.Argument()] = None, scale: boo
         _print_columns(diffs, "file", _sizes)
         _print_columns(diffs, "positions, bits an index", _position_costs)
         _print_columns(diffs, "values: bits a value (entropy) / dB", _value_costs)
+        _print_columns(diffs, "its values on whole rows and columns, bits a nonzero in all", _whole_lines)
         _print_columns(diffs, "time (minimum of 20)", _times)
     if scale:
         print("\n| random positions, density 0.5 % | encode, s | decode, ns a nonzero |\n|---|---|---|")
@@ -212,6 +214,30 @@ def _lloyd_max(magnitudes: Values, levels: int) -> tuple[NDArray[np.int64], Valu
         counts = np.maximum(np.bincount(codes, minlength=levels), 1)
         centres = np.bincount(codes, magnitudes, minlength=levels) / counts
     return codes, centres[codes]
+
+
+def _whole_lines(diff: Diff) -> dict[str, str]:
+    """A mask of whole rows and columns, drawn at random in every matrix, with the diff's own values on it."""
+    generator = np.random.default_rng(0)
+    values = np.concatenate([tensor.values for tensor in diff.tensors])
+    tensors = []
+    for tensor in diff.tensors:
+        mask = np.zeros(as_matrix(tensor.shape), np.bool_)
+        if min(mask.shape) > 1:
+            lines = max(round(tensor.nnz / max(mask.shape)), 1)
+            mask[generator.choice(len(mask), min(lines // 2 + 1, len(mask)), replace=False)] = True
+            mask[:, generator.choice(mask.shape[1], min(lines // 2 + 1, mask.shape[1]), replace=False)] = True
+        indices = np.flatnonzero(mask)
+        drawn = generator.choice(values, len(indices)).astype(np.float32)
+        tensors.append(replace(tensor, indices=indices, values=drawn))
+    shown = {}
+    for name, bits in (("the bits that pack picks", None), ("3 bits", 3)):
+        packed = quantise(replace(diff, tensors=tuple(tensors)), bits)
+        data = dumps(packed)
+        length = {key: len(content) for key, content in split_sections(data, SECTIONS).items()}
+        index = 8 * length["INDX"] / packed.nnz
+        shown[name] = f"{8 * (len(data) - length['HEAD']) / packed.nnz:.2f}, index {index:.3f}"
+    return shown
 
 
 def _times(diff: Diff) -> dict[str, str]:
