@@ -24,7 +24,9 @@ from edgediff.format import dumps, loads, read_run
 from edgediff.format.classes import as_matrix, find_classes
 from edgediff.format.container import split_sections
 from edgediff.format.dpf import SECTIONS
+from edgediff.format.numbers import encode_numbers
 from edgediff.format.positions import decode_positions, encode_positions
+from edgediff.format.rice import gaps_of
 from edgediff.pack import quantise
 
 Values = NDArray[np.float64]
@@ -153,24 +155,14 @@ def _class_limit(tensor: TensorDiff) -> float:
     return float(_choose(cells, counts).sum()) + _entropy(classes.rows) + _entropy(classes.columns)
 
 
-def _gaps(indices: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.diff(indices, prepend=-1) - 1
-
-
 def _rice_bytes(indices: NDArray[np.int64]) -> float:
-    gaps = _gaps(indices)
+    gaps = gaps_of(indices)
     return min(len(gaps) * (k + 1) + int((gaps >> k).sum()) for k in range(32)) / 8
 
 
 def _huffman_gaps(diff: Diff) -> float:
-    coded = bytearray()
-    for tensor in diff.tensors:
-        for gap in _gaps(tensor.indices).tolist():
-            while gap > 127:
-                coded.append(gap & 127 | 128)
-                gap >>= 7
-            coded.append(gap)
-    return 8 * len(zlib.compress(bytes(coded), 9)) / diff.nnz
+    coded = b"".join(encode_numbers(gaps_of(tensor.indices)) for tensor in diff.tensors)
+    return 8 * len(zlib.compress(coded, 9)) / diff.nnz
 
 
 def _value_costs(diff: Diff) -> dict[str, str]:
@@ -245,7 +237,7 @@ def _times(diff: Diff) -> dict[str, str]:
     data = dumps(packed)
     tensors = [(t.shape, t.indices) for t in packed.tensors]
     coded, shapes = encode_positions(tensors), [(t.shape, t.nnz) for t in packed.tensors]
-    gaps = np.concatenate([_gaps(t.indices) for t in packed.tensors]).astype("<i4").tobytes()
+    gaps = np.concatenate([gaps_of(t.indices) for t in packed.tensors]).astype("<i4").tobytes()
     per_entry = 1e9 / packed.nnz
     base = _fastest(lambda: np.cumsum(np.frombuffer(gaps, "<i4"))) * per_entry
     positions = _fastest(lambda: decode_positions(coded, shapes)) * per_entry

@@ -54,7 +54,7 @@ def loads(data: bytes) -> Diff:
         TensorDiff(entry.name, entry.shape, indices, part)
         for entry, indices, part in zip(meta.tensors, positions, parts, strict=True)
     )
-    head = decode_head(sections["HEAD"], meta.head_outputs, meta.base.width)
+    head = decode_head(sections["HEAD"], meta.task.outputs, meta.base.width)
     return Diff(meta.base, meta.task, tensors, head, meta.provenance, levels)
 
 

@@ -42,7 +42,6 @@ class Metadata:
     task: Task
     provenance: dict[str, str]
     tensors: tuple[TensorEntry, ...]
-    head_outputs: int
 
 
 def encode_metadata(diff: Diff, entries: list[TensorEntry]) -> bytes:
@@ -106,7 +105,7 @@ def decode_metadata(data: bytes) -> Metadata:
     nnz = sum(entry.nnz for entry in entries)
     if nnz > MAX_NNZ:
         raise LimitError(f"section META: {nnz} entries change, the format allows {MAX_NNZ}")
-    return Metadata(base, task, _provenance(plain["provenance"]), entries, plain["head"])
+    return Metadata(base, task, _provenance(plain["provenance"]), entries)
 
 
 def _refuse_constant(name: str) -> None:
