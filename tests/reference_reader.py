@@ -26,7 +26,8 @@ MOST_NESTED = 64  # arrays and objects within one another; META needs 4
 METRICS = {  # the first one is meant where a task names none
     "classification": ("accuracy", "f1", "matthews_correlation"),
     "regression": ("pearson_spearman",),
-    "token_classification": ("accuracy", "f1"),
+    "multi_label": ("f1", "accuracy"),
+    "token_classification": ("f1", "accuracy"),
     "question_answering": ("f1",),
 }
 
@@ -246,7 +247,7 @@ def read_task(value: Any, head: int) -> dict[str, Any]:
     demand(other not in given, f"task.{other} does not fit the kind")
     task[target] = text(given.get(target, target), f"task.{target}")
     rows = 2 if answering else 1
-    labelled = kind in ("classification", "token_classification")
+    labelled = kind in ("classification", "multi_label", "token_classification")
     demand(labelled == ("labels" in given), "task.labels does not fit the kind")
     if labelled:
         task["labels"] = [text(label, "a label", least=0) for label in array(given["labels"], "task.labels")]

@@ -9,12 +9,13 @@ from edgediff.diff import GLUE_TASKS, Kind, Metric, Task
 from edgediff.errors import TaskError
 
 METRICS = {
-    Kind.CLASSIFICATION: [Metric.ACCURACY, Metric.F1, Metric.MATTHEWS_CORRELATION],
-    Kind.REGRESSION: [Metric.PEARSON_SPEARMAN],
-    Kind.TOKEN_CLASSIFICATION: [Metric.ACCURACY, Metric.F1],
-    Kind.QUESTION_ANSWERING: [Metric.F1],
+    Kind.CLASSIFICATION: (Metric.ACCURACY, Metric.F1, Metric.MATTHEWS_CORRELATION),
+    Kind.REGRESSION: (Metric.PEARSON_SPEARMAN,),
+    Kind.MULTI_LABEL: (Metric.F1, Metric.ACCURACY),
+    Kind.TOKEN_CLASSIFICATION: (Metric.F1, Metric.ACCURACY),
+    Kind.QUESTION_ANSWERING: (Metric.F1,),
 }
-NAMED = (Kind.CLASSIFICATION, Kind.TOKEN_CLASSIFICATION)
+NAMED = (Kind.CLASSIFICATION, Kind.MULTI_LABEL, Kind.TOKEN_CLASSIFICATION)
 PLAIN = {"name": "t", "kind": "classification", "text": "text", "labels": ["no", "yes"]}
 NUMBER = {"name": "t", "kind": "regression", "text": "text"}
 TEXTS = st.text(min_size=1, max_size=8)
@@ -69,6 +70,7 @@ def test_the_metric_left_out_is_the_first_that_fits_the_kind(kind):
     [
         ("classification", ["a", "b", "c"], 3, False),
         ("regression", None, 1, False),
+        ("multi_label", ["a", "b", "c"], 3, False),
         ("token_classification", ["a", "b", "c"], 3, True),
         ("question_answering", None, 2, True),
     ],
@@ -108,8 +110,8 @@ def test_question_answering_has_answers_in_place_of_labels():
         ),
         (
             PLAIN | {"kind": "ranking"},
-            "kind is 'ranking', expected one of classification, regression, token_classification, "
-            "question_answering",
+            "kind is 'ranking', expected one of classification, regression, multi_label, "
+            "token_classification, question_answering",
         ),
         (
             PLAIN | {"metric": "pearson_spearman"},

@@ -13,6 +13,7 @@ class Kind(StrEnum):
 
     CLASSIFICATION = "classification"
     REGRESSION = "regression"
+    MULTI_LABEL = "multi_label"
     TOKEN_CLASSIFICATION = "token_classification"  # noqa: S105 (a kind of task, no secret)
     QUESTION_ANSWERING = "question_answering"
 
@@ -29,9 +30,11 @@ class Metric(StrEnum):
 _METRICS = {
     Kind.CLASSIFICATION: (Metric.ACCURACY, Metric.F1, Metric.MATTHEWS_CORRELATION),
     Kind.REGRESSION: (Metric.PEARSON_SPEARMAN,),
-    Kind.TOKEN_CLASSIFICATION: (Metric.ACCURACY, Metric.F1),
+    Kind.MULTI_LABEL: (Metric.F1, Metric.ACCURACY),
+    Kind.TOKEN_CLASSIFICATION: (Metric.F1, Metric.ACCURACY),
     Kind.QUESTION_ANSWERING: (Metric.F1,),
 }
+_NAMED = (Kind.CLASSIFICATION, Kind.MULTI_LABEL, Kind.TOKEN_CLASSIFICATION)
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,11 @@ class Task:
     Attributes:
         name: for people and for the switch between tasks.
         kind: what is predicted.
-        text: the field of a row that holds the (first) text.
-        text_pair: the field that holds the second text, or None.
-        label: the field that holds the label, or None for question answering.
+        text: the field of a row that holds the (first) text; the list of words for token classification, the
+            question for question answering.
+        text_pair: the field that holds the second text, or None; the context for question answering.
+        label: the field that holds the label (the list of labels for token classification and multi-label
+            tasks), or None for question answering.
         labels: the label names in the order of the integer labels; empty for regression and answers.
         metric: what `score` means.
         answers: the field that holds the answers, for question answering.
@@ -126,7 +131,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _checked_labels(labels: Any, kind: Kind, where: str) -> tuple[str, ...]:
-    named = kind in (Kind.CLASSIFICATION, Kind.TOKEN_CLASSIFICATION)
+    named = kind in _NAMED
     if not named and labels is not None:
         raise TaskError(f"{where}: a {kind} task has no labels")
     labels = () if labels is None else labels

@@ -101,7 +101,10 @@ def _absent() -> list[Vector]:
     tasks = [
         (named + '"classification"}', Task("t", Kind.CLASSIFICATION, "x", labels=("a", "b"))),
         (REGRESSION, Task("t", Kind.REGRESSION, "x", metric=Metric.PEARSON_SPEARMAN)),
-        (named + '"token_classification"}', Task("t", Kind.TOKEN_CLASSIFICATION, "x", labels=("a", "b"))),
+        *(
+            (named + f'"{kind}"}}', Task("t", kind, "x", labels=("a", "b"), metric=Metric.F1))
+            for kind in (Kind.MULTI_LABEL, Kind.TOKEN_CLASSIFICATION)
+        ),
         (ANSWERING, answering),
     ]
     found = []
