@@ -6,10 +6,11 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from edgediff.errors import EdgeDiffError
+from edgediff.errors import EdgeDiffError, StoppedError
 from edgediff_cli.demo import demo
 from edgediff_cli.eval import eval
 from edgediff_cli.export import export
+from edgediff_cli.extract import extract
 from edgediff_cli.inspect import inspect
 from edgediff_cli.pack import pack
 from edgediff_cli.run import run
@@ -25,7 +26,7 @@ class OneSentence(TyperGroup):
             return super().invoke(ctx)
         except EdgeDiffError as error:
             sys.stderr.write(f"edgediff: {' '.join(str(error).split())}\n")
-            raise typer.Exit(1) from error
+            raise typer.Exit(130 if isinstance(error, StoppedError) else 1) from error
 
 
 app = typer.Typer(
@@ -36,5 +37,5 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for _command in (export, train, pack, inspect, run, eval, demo):
+for _command in (export, train, extract, pack, inspect, run, eval, demo):
     app.command()(_command)

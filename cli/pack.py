@@ -5,21 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgediff_cli.show import size_text
-
-_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
-
-
-def _bytes(text: str) -> int:
-    """A number of bytes as people write it."""
-    number = text.strip().lower().rstrip("bikm")
-    unit = text.strip().lower()[len(number) :]
-    try:
-        return round(float(number) * _UNITS[unit])
-    except (ValueError, KeyError, OverflowError):
-        raise typer.BadParameter(
-            f"{text!r} is no size: write 100KB, 0.1MB, 64KiB or a number of bytes"
-        ) from None
+from edgediff_cli.show import parse_bytes, size_text
 
 
 def _bits(text: str) -> int | None:
@@ -44,7 +30,7 @@ def pack(
     max_bytes: Annotated[
         int | None,
         typer.Option(
-            parser=_bytes,
+            parser=parse_bytes,
             metavar="SIZE",
             help="Leave out the least valuable entries until the file fits: 50KB.",
         ),

@@ -44,4 +44,5 @@ def _json(answer: "Answer") -> str:
 def _line(answer: "Answer") -> str:
     if isinstance(answer.label, float):
         return f"{answer.label:.3f}"
-    return f"{answer.label}\t{answer.scores[answer.label]:.3f}"
+    labels = answer.label if isinstance(answer.label, list) else [answer.label]
+    return "\t".join(part for label in labels for part in (label, f"{answer.scores[label]:.3f}"))

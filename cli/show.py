@@ -1,8 +1,11 @@
 """How the commands show things: messages, sizes and progress, apart from results on standard output."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+import typer
 
 
 def say(text: str) -> None:
@@ -17,6 +20,28 @@ def size_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+_UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}
+
+
+def parse_bytes(text: str) -> int:
+    """A number of bytes as people write it."""
+    number = text.strip().lower().rstrip("bikm")
+    unit = text.strip().lower()[len(number) :]
+    try:
+        return round(float(number) * _UNITS[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise typer.BadParameter(
+            f"{text!r} is no size: write 100KB, 0.1MB, 64KiB or a number of bytes"
+        ) from None
+
+
+def show_warnings() -> None:
+    """Have the library's warnings appear as lines for the person."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("note: %(message)s"))
+    logging.getLogger("edgediff").addHandler(handler)
 
 
 Show = Callable[[str, int, int, str], None]

@@ -1,59 +1,108 @@
 """`edgediff train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from edgediff.errors import SettingError
 from edgediff.extras import require
-from edgediff_cli.show import progress_bar, say
+from edgediff_cli.show import parse_bytes, progress_bar, say, show_warnings
+
+_METHODS = "structured, diff, early, magnitude, fisher, random, bitfit; to compare: full, last-layer, lora"
+_COMPONENTS = "attention, ffn, bias, embeddings, layernorm, pooler"
 
 
 def train(
     model: Annotated[str, typer.Argument(help="Hugging Face name or folder, or `minilm` (edgediff[demo]).")],
-    run: Annotated[Path, typer.Argument(help="The RUN folder to make.")],
-    task: Annotated[str, typer.Option(help="A GLUE task's name (sst2, mrpc, ...) or a .toml or .json file.")],
+    run: Annotated[
+        Path, typer.Argument(help="The RUN folder to make; with --tasks, the folder of all RUN folders.")
+    ],
+    task: Annotated[
+        str | None, typer.Option(help="A GLUE task's name (sst2, mrpc, ...) or a .toml or .json file.")
+    ] = None,
     train: Annotated[
         Path | None, typer.Option(help="Labelled rows: .jsonl, .jsonl.gz, .csv, .tsv, .parquet.")
     ] = None,
     dev: Annotated[Path | None, typer.Option(help="Labelled rows to score the result on.")] = None,
-    density: Annotated[float, typer.Option(help="The share of the parameters that may change.")] = 0.005,
-    epochs: Annotated[float, typer.Option(help="Passes over the rows, all stages together.")] = 5.0,
-    batch_size: Annotated[int, typer.Option(help="Rows a step.")] = 32,
+    method: Annotated[str, typer.Option(help=f"How to choose what changes: {_METHODS}.")] = "",
+    density: Annotated[
+        float | None, typer.Option(help="The share of the parameters that may change.")
+    ] = None,
+    size: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_bytes, metavar="SIZE", help="In place of --density: the packed file's, 100KB."
+        ),
+    ] = None,
+    bits: Annotated[
+        int | None, typer.Option(help="Learn with values as they will be packed, at 2 to 8 bits.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the rows, all stages together.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step, of all processes together.")] = None,
+    accumulation: Annotated[int | None, typer.Option(help="Take a step's rows in this many parts.")] = None,
     seed: Annotated[
-        int, typer.Option(help="Decides the head's start, the order of rows, dropout and gates.")
-    ] = 0,
+        int | None, typer.Option(help="Decides the head's start, the order of rows, dropout and gates.")
+    ] = None,
+    components: Annotated[
+        str | None,
+        typer.Option(help=f"Change only these kinds of parameters, comma-separated: {_COMPONENTS}."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Never change parameters of this name pattern; may be repeated.")
+    ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(help="Keep the best epoch by dev score; stop after so many without a better."),
+    ] = None,
     rows: Annotated[
         int | None, typer.Option(help="Use only this many training rows, drawn at random.")
     ] = None,
-    method: Annotated[
-        str, typer.Option(help="structured, or full: fine-tune everything, to compare.")
-    ] = "structured",
     precision: Annotated[
-        str, typer.Option(help="auto, fp32 or bf16, of forward and backward pass.")
-    ] = "auto",
+        str | None, typer.Option(help="auto, fp32 or bf16, of forward and backward pass.")
+    ] = None,
+    tasks: Annotated[
+        Path | None, typer.Option(help="A .toml file of many tasks; finished ones are not trained again.")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="With --tasks: how many are trained at once.")] = 1,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the RUN folder's last checkpoint.")
+    ] = False,
+    tensorboard: Annotated[
+        bool,
+        typer.Option("--tensorboard", help="Write losses to RUN/tensorboard too (edgediff[tensorboard])."),
     ] = False,
 ) -> None:
     """Learn a task as a sparse diff over a frozen encoder."""
     require("train", "edgediff train")
-    from edgediff.errors import SettingError
-    from edgediff.train import Method, Precision, Settings
+    if tensorboard:
+        require("tensorboard", "--tensorboard")
+    given = {
+        "method": method or None,
+        "density": density,
+        "size": size,
+        "bits": bits,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "accumulation": accumulation,
+        "seed": seed,
+        "components": components.split(",") if components else None,
+        "exclude": exclude or None,
+        "patience": patience,
+        "precision": precision,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    if (task is None) == (tasks is None):
+        raise SettingError("give --task NAME or --tasks FILE, one of the two")
+    show_warnings()
+    if tasks is not None:
+        _many(model, run, tasks, given, workers)
+        return
+    assert task is not None
+    from edgediff.train import make_settings
     from edgediff.train import train as train_task
 
-    if method not in tuple(Method):
-        raise SettingError(f"method is {method!r}, expected {' or '.join(Method)}")
-    if precision not in tuple(Precision):
-        raise SettingError(f"precision is {precision!r}, expected {' or '.join(Precision)}")
-    settings = Settings(
-        method=Method(method),
-        density=density,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        precision=Precision(precision),
-    )
+    settings = make_settings(given, "edgediff train")
     say(f"loading {model} ...")
     with progress_bar() as progress:
         record = train_task(
@@ -66,9 +115,27 @@ def train(
             rows=rows,
             resume=resume,
             progress=progress,
+            tensorboard=tensorboard,
         )
+    typer.echo(f"{run}: {_summary(record)}")
+
+
+def _many(model: str, folder: Path, tasks: Path, given: dict[str, Any], workers: int) -> None:
+    from edgediff.train import read_tasks, train_tasks
+
+    failed = 0
+    for name, outcome in train_tasks(model, folder, read_tasks(tasks, given), workers):
+        if isinstance(outcome, Exception):
+            failed += 1
+            say(f"edgediff: {name}: {' '.join(str(outcome).split())}")
+        else:
+            typer.echo(f"{folder / name}: {_summary(outcome)}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _summary(record: dict[str, Any]) -> str:
     score = record["scores"]["dev"][record["metric"]]
-    changed = (
-        f", {record['nnz']:,} of {record['base']['parameters']:,} parameters changed" if record["nnz"] else ""
-    )
-    typer.echo(f"{run}: {record['task']}, dev {record['metric']} {score:.4f}{changed}")
+    total = record["base"]["parameters"]
+    changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
+    return f"{record['task']}, dev {record['metric']} {score:.4f}{changed}"

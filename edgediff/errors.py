@@ -10,6 +10,7 @@ EdgeDiffError
 ├── BaseMismatchError     a diff made for another base
 ├── RunError              a RUN folder that cannot be read, resumed or created
 ├── TrainingError         training that cannot go on
+├── StoppedError          training that was asked to stop and can be resumed
 ├── OutputError           a result that cannot be written
 ├── MissingExtraError     a command whose optional packages are not installed
 └── FormatError           a `.dpf` file that breaks the format's rules
@@ -57,6 +58,10 @@ class RunError(EdgeDiffError):
 
 class TrainingError(EdgeDiffError):
     """Training that cannot go on."""
+
+
+class StoppedError(EdgeDiffError):
+    """Training that was asked to stop, and can be resumed."""
 
 
 class OutputError(EdgeDiffError):

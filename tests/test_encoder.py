@@ -36,6 +36,44 @@ def test_two_loads_of_a_checkpoint_have_one_fingerprint(tiny_model, architecture
     assert first.parameters == sum(array.size for _, array in load_encoder(tiny_model(architecture)).arrays())
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_longest_text_that_an_encoder_takes_is_taken(tiny_model, architecture):
+    encoder = load_encoder(tiny_model(architecture))
+    tokens = encoder.tokenize(["red " * 99, "red"])
+    pooled, hidden = encoder(**tokens)
+    assert hidden.shape == (2, encoder.max_length, encoder.width)
+    assert pooled.shape == (2, encoder.width)
+
+
+def test_positions_that_begin_after_the_padding_index_are_not_counted(tiny_model):
+    lengths = {name: load_encoder(tiny_model(name)).max_length for name in ("bert", "roberta", "mpnet")}
+    assert lengths == {"bert": 64, "roberta": 63, "mpnet": 62}  # the padding index is 0, and 1 in MPNet
+
+
+def test_a_layer_that_is_used_many_times_is_counted_once(tiny_model):
+    encoder = load_encoder(tiny_model("albert"))
+    arrays = dict(encoder.arrays())
+    layer = "encoder.albert_layer_groups.0.albert_layers.0."
+    assert encoder.model.config.num_hidden_layers == 2
+    assert {name for name in arrays if "albert_layers" in name and not name.startswith(layer)} == set()
+    assert encoder.base().parameters == sum(p.numel() for p in encoder.model.parameters())
+    assert arrays["embeddings.word_embeddings.weight"].shape[1] == 16
+    assert encoder.base().width == encoder.width == 32
+
+
+def test_an_architecture_without_a_pooler_or_token_types_has_neither(tiny_model):
+    encoder = load_encoder(tiny_model("deberta-v2"))
+    assert encoder.pooled == "first_token"
+    assert encoder.inputs == ("input_ids", "attention_mask")
+    assert load_encoder(tiny_model("mpnet")).inputs == encoder.inputs
+
+
+def test_the_dropout_before_a_head_is_the_architectures_own(tiny_model):
+    encoder = load_encoder(tiny_model("albert"))
+    assert (encoder.dropout, encoder.model.config.hidden_dropout_prob) == (0.1, 0.0)
+    assert load_encoder(tiny_model("bert")).dropout == 0.1
+
+
 def test_a_pooler_that_the_checkpoint_brings_is_part_of_the_base(tiny_model):
     encoder = load_encoder(tiny_model("bert"))
     assert encoder.pooled == "pooler"
@@ -66,7 +104,7 @@ def test_a_checkpoint_without_some_weights_is_refused(tiny_model, tmp_path):
 
 def test_an_unsupported_architecture_is_refused_by_name(tmp_path):
     transformers.GPT2Config(n_layer=1, n_embd=8, n_head=1).save_pretrained(tmp_path)
-    with pytest.raises(ModelError, match="architecture 'gpt2'; supported are bert"):
+    with pytest.raises(ModelError, match="architecture 'gpt2'; supported are albert, bert"):
         load_encoder(tmp_path)
 
 

@@ -11,7 +11,7 @@ from edgediff.encoder import load_encoder
 from edgediff.errors import BundleError, ModelError, OutputError
 from edgediff.export import export
 from edgediff.export.graph import PREFIX, TaskGraph, trace_graph
-from edgediff.export.verify import SENTENCES
+from edgediff.export.verify import SENTENCES, verify_outputs
 from edgediff.export.weights import place_parameters, turn_weights
 from edgediff.format.bundle import bundle_fingerprint, read_manifest, read_parameter
 
@@ -23,8 +23,8 @@ def exported(request, tiny_model, tmp_path_factory):
     return load_encoder(model), export(model, folder), folder
 
 
-def _outputs(encoder, folder, heads):
-    tokens = {name: tensor.numpy() for name, tensor in encoder.pad(encoder.tokenize(SENTENCES)).items()}
+def _outputs(encoder, folder, heads, texts=SENTENCES):
+    tokens = {name: tensor.numpy() for name, tensor in encoder.tokenize(texts).items()}
     session = onnxruntime.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     with torch.inference_mode():
         wanted = TaskGraph(encoder)(*(torch.from_numpy(a) for a in (*tokens.values(), *heads.values())))
@@ -44,6 +44,16 @@ def _heads(width, labels, token_labels):
 def test_the_graph_answers_as_torch_does_on_onnxruntime(exported):
     encoder, _, folder = exported
     found, wanted = _outputs(encoder, folder, _heads(encoder.width, 3, 2))
+    for got, want in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "texts", [[""], ["red"], ["lamp " * 99], ["one two", "three " * 99, ""], ["a b"] * 9]
+)
+def test_the_graph_takes_any_batch_size_and_length(exported, texts):
+    encoder, _, folder = exported
+    found, wanted = _outputs(encoder, folder, _heads(encoder.width, 3, 2), texts)
     for got, want in zip(found, wanted, strict=True):
         np.testing.assert_allclose(got, want, atol=1e-4)
 
@@ -77,6 +87,13 @@ def test_all_weights_are_external_and_no_graph_transposes_one(exported):
     assert external == {entry.initializer for entry in manifest.parameters}
     transposed = {node.input[0] for node in graph.node if node.op_type == "Transpose"}
     assert not transposed & external
+
+
+def test_a_weight_that_several_layers_share_is_one_initializer(tiny_model):
+    graph = trace_graph(load_encoder(tiny_model("albert")))
+    name = f"{PREFIX}encoder.albert_layer_groups.0.albert_layers.0.ffn.weight"
+    assert name in turn_weights(graph)
+    assert sum(name in node.input for node in graph.graph.node) == 2
 
 
 def test_the_graph_holds_no_trace_of_the_exporting_machine(exported):
@@ -124,6 +141,16 @@ def test_a_copy_of_a_weight_in_the_graph_is_found_out(tiny_model):
     graph.graph.initializer.append(onnx.numpy_helper.from_array(array, "folded_copy"))
     with pytest.raises(ModelError, match="'folded_copy' repeats the values"):
         place_parameters(graph, [(name, array)], turned)
+
+
+def test_a_difference_between_far_tokens_alone_is_found_out(tiny_model):
+    encoder = load_encoder(tiny_model("deberta-v2"))
+    graph = trace_graph(encoder)
+    assert verify_outputs(graph, encoder) < 1e-5
+    with torch.no_grad():
+        encoder.model.encoder.rel_embeddings.weight[79, :16] += 1  # for tokens 60 places apart or more
+    with pytest.raises(ModelError, match="is accepted"):
+        verify_outputs(graph, encoder)
 
 
 def test_an_existing_folder_is_left_alone(tiny_model, tmp_path):

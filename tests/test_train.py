@@ -89,11 +89,16 @@ def test_a_regression_learns(tiny_model, tmp_path):
     assert record["scores"]["dev"]["pearson"] > 0.5
 
 
+def _gate_stage(encoder, task, tokens):
+    model = make_model(encoder, task, 0, tokens.rows)
+    return GateStage(model, model.parameters_by_name(), tokens.token_ids(), QUICK, 10, QUICK.density)
+
+
 def test_words_that_never_occur_have_neither_diff_nor_gate(tiny_model, tiny_task):
     encoder = load_encoder(tiny_model("bert"))
     task = load_task(tiny_task / "task.json")
     tokens = TokenRows(read_rows(tiny_task / "train.jsonl", task), encoder, task)
-    stage = GateStage(make_model(encoder, task, 0, tokens.targets), tokens.token_ids(), QUICK, 10)
+    stage = _gate_stage(encoder, task, tokens)
     words = next(t for t in stage.tensors if t.name == "embeddings.word_embeddings.weight")
     assert words.rows is not None
     assert len(words.rows) == len(tokens.token_ids()) < len(words.parameter)
@@ -106,7 +111,7 @@ def test_detaching_the_gates_restores_the_base_bit_for_bit(tiny_model, tiny_task
     before = {name: array.copy() for name, array in encoder.arrays()}
     task = load_task(tiny_task / "task.json")
     tokens = TokenRows(read_rows(tiny_task / "train.jsonl", task), encoder, task)
-    stage = GateStage(make_model(encoder, task, 0, tokens.targets), tokens.token_ids(), QUICK, 10)
+    stage = _gate_stage(encoder, task, tokens)
     for tensor in stage.tensors:
         torch.nn.init.normal_(tensor.w)
     stage.prepare(0)
@@ -128,13 +133,11 @@ def test_every_row_occurs_once_an_epoch_and_epochs_differ(tiny_model, tiny_task)
 
 RESUMABLE = """
 import sys
-import edgediff.train.loop as loop
 from edgediff.train import Precision, Settings, train
-loop._CHECKPOINT_SECONDS = 0.0  # after every step
 model, folder, files, resume = sys.argv[1:]
 train(model, folder, task=files + "/task.json", train=files + "/train.jsonl", dev=files + "/dev.jsonl",
       settings=Settings(density=0.05, epochs=6, batch_size=16, precision=Precision.FP32),
-      resume=resume == "resume")
+      resume=resume == "resume", checkpoint_seconds=0)  # after every step
 """
 
 

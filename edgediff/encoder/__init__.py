@@ -1,5 +1,6 @@
-"""The Hugging Face encoder: how it is loaded, named and read, for training and export alike."""
+"""A Hugging Face encoder with one way in and two features out, and what fine-tuning made of one."""
 
 from edgediff.encoder.encoder import Encoder, load_encoder
+from edgediff.encoder.tuned import Tuned, load_tuned
 
-__all__ = ["Encoder", "load_encoder"]
+__all__ = ["Encoder", "Tuned", "load_encoder", "load_tuned"]

@@ -1,6 +1,7 @@
 """An encoder from Hugging Face, its tokenizer, and the features that heads are applied to."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +11,10 @@ import transformers
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgediff.diff import Base, fingerprint
+from edgediff.diff import Base, Task, fingerprint
 from edgediff.errors import ModelError
 from edgediff.extras import require
+from edgediff.tokens import TaskTokenizer
 
 DEMO_MODEL = "minilm"
 """A name for the base that `edgediff[demo]` brings: all-MiniLM-L6-v2, 22.7 million parameters."""
@@ -20,7 +22,9 @@ DEMO_MODEL = "minilm"
 _TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Positions begin after the padding index in these architectures.
 _OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
-SUPPORTED = ("bert", "distilbert", "electra", "mobilebert", "roberta")
+# Where a config says the dropout before a head; ALBERT alone has the first, its layers have none.
+_DROPOUTS = ("classifier_dropout_prob", "hidden_dropout_prob", "dropout")
+SUPPORTED = ("albert", "bert", "deberta-v2", "distilbert", "electra", "mobilebert", "mpnet", "roberta")
 
 
 class Encoder(nn.Module):
@@ -42,7 +46,7 @@ class Encoder(nn.Module):
         config = model.config
         positions = config.max_position_embeddings
         if config.model_type in _OFFSET_POSITIONS:
-            positions -= config.pad_token_id + 1
+            positions -= model.embeddings.padding_idx + 1  # MPNet's is 1, whatever its config says
         self.name = name
         self.model = model
         self.tokenizer = tokenizer
@@ -51,7 +55,8 @@ class Encoder(nn.Module):
         self.pooled = "pooler" if has_pooler else "first_token"
         self.max_length = int(min(positions, tokenizer.model_max_length))
         self.width = int(config.hidden_size)
-        self.dropout = float(getattr(config, "hidden_dropout_prob", getattr(config, "dropout", 0.1)))
+        rates = (getattr(config, field, None) for field in _DROPOUTS)
+        self.dropout = float(next((rate for rate in rates if rate is not None), 0.1))
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
@@ -70,23 +75,30 @@ class Encoder(nn.Module):
         hidden = output.last_hidden_state
         return (output.pooler_output if self.pooled == "pooler" else hidden[:, 0]), hidden
 
+    def task_tokenizer(self, task: Task) -> TaskTokenizer:
+        """The tokenizer as `task` needs it, the same as the base bundle's."""
+        fill = {
+            "input_ids": self.tokenizer.pad_token_id,
+            "attention_mask": 0,
+            "token_type_ids": self.tokenizer.pad_token_type_id,
+        }
+        padding = {name: int(fill[name]) for name in self.inputs}
+        return TaskTokenizer(self.tokenizer.backend_tokenizer, task, self.max_length, padding)
+
     def tokenize(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, max_length: int | None = None
-    ) -> dict[str, list[list[int]]]:
-        """The token inputs of each text (or pair), cut to `max_length` tokens and not padded."""
+    ) -> dict[str, Tensor]:
+        """The token inputs of a batch by transformers' own way: `(texts, tokens)` int64, cut and padded."""
         encoded = self.tokenizer(
             list(texts),
             list(pairs) if pairs is not None else None,
             truncation=True,
+            padding=True,
             max_length=min(max_length or self.max_length, self.max_length),
             return_token_type_ids="token_type_ids" in self.inputs,
+            return_tensors="pt",
         )
         return {name: encoded[name] for name in self.inputs}
-
-    def pad(self, columns: dict[str, list[list[int]]]) -> dict[str, Tensor]:
-        """Token inputs as `(texts, tokens)` int64 tensors, padded to the longest text."""
-        padded = self.tokenizer.pad(columns, padding=True, return_tensors="pt")
-        return {name: padded[name] for name in self.inputs}
 
     def arrays(self) -> list[tuple[str, NDArray[np.float32]]]:
         """Every parameter by name, sorted by name, as float32 arrays that share the module's memory."""
@@ -110,28 +122,36 @@ def load_encoder(model: str | Path) -> Encoder:
     """
     source = _demo_folder() if str(model) == DEMO_MODEL else str(model)
     name = "all-MiniLM-L6-v2" if str(model) == DEMO_MODEL else _name_of(source)
-    previous = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()  # it reports a missing pooler, which is handled here
-    transformers.logging.disable_progress_bar()
     try:
-        config = transformers.AutoConfig.from_pretrained(source)
-        if config.model_type not in SUPPORTED:
-            raise ModelError(
-                f"{model} is of architecture {config.model_type!r}; supported are {', '.join(SUPPORTED)}"
-            )
-        module, missing = _load_module(source)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True)
+        with quiet_transformers():
+            config = transformers.AutoConfig.from_pretrained(source)
+            if config.model_type not in SUPPORTED:
+                raise ModelError(
+                    f"{model} is of architecture {config.model_type!r}; supported are {', '.join(SUPPORTED)}"
+                )
+            module, missing = _load_module(source)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True)
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"{model} cannot be loaded as a Hugging Face encoder: {reason}") from error
-    finally:
-        transformers.logging.set_verbosity(previous)
     if missing:
         raise ModelError(f"{model} lacks {len(missing)} parameters of its encoder, {missing[0]} for one")
     if not tokenizer.is_fast:
         raise ModelError(f"{model} has no fast tokenizer (tokenizer.json), which the device needs")
     has_pooler = getattr(module, "pooler", None) is not None
     return Encoder(name, module, tokenizer, has_pooler).eval()
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Have transformers report nothing for the block: a missing pooler, say, is handled by the caller."""
+    previous = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(previous)
 
 
 def _load_module(source: str) -> tuple[nn.Module, list[str]]:

@@ -28,25 +28,30 @@ class Place:
 def turn_weights(model: onnx.ModelProto) -> set[str]:
     """Store each weight that the graph only ever transposes in the transposed form; give their names.
 
-    A runtime would fold those transposes at load and keep the folded copy, out of reach of a patch.
+    A runtime would fold those transposes at load and keep the folded copy, out of reach of a patch. A weight
+    that several layers share is transposed once for each.
     """
     graph = model.graph
-    initializers = {tensor.name: tensor for tensor in graph.initializer}
     uses = Counter(name for node in graph.node for name in node.input)
+    turns = Counter(node.input[0] for node in graph.node if node.op_type == "Transpose")
+    weights = {
+        tensor.name: tensor
+        for tensor in graph.initializer
+        if len(tensor.dims) == 2 and 0 < uses[tensor.name] == turns[tensor.name]
+    }
+    for tensor in weights.values():
+        array = np.ascontiguousarray(numpy_helper.to_array(tensor).T)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     turned = {}
     for node in list(graph.node):
-        weight = initializers.get(node.input[0]) if node.op_type == "Transpose" else None
-        if weight is None or len(weight.dims) != 2 or uses[weight.name] != 1:
-            continue
-        array = np.ascontiguousarray(numpy_helper.to_array(weight).T)
-        weight.CopyFrom(numpy_helper.from_array(array, weight.name))
-        turned[node.output[0]] = weight.name
-        graph.node.remove(node)
+        if node.op_type == "Transpose" and node.input[0] in weights:
+            turned[node.output[0]] = node.input[0]
+            graph.node.remove(node)
     for node in graph.node:
         for position, name in enumerate(node.input):
             if name in turned:
                 node.input[position] = turned[name]
-    return set(turned.values())
+    return set(weights)
 
 
 def place_parameters(

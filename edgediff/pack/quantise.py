@@ -37,7 +37,7 @@ def quantise(diff: Diff, bits: int | None = None) -> Diff:
         if changed.any():
             tensors.append(replace(tensor, indices=tensor.indices[changed], values=tensor.values[changed]))
     values = np.concatenate([np.empty(0, np.float32), *(tensor.values for tensor in tensors)])
-    levels, on_levels = _fewest_levels(values) if bits is None else _onto_levels(values, bits)
+    levels, on_levels = _fewest_levels(values) if bits is None else onto_levels(values, bits)
     parts = np.split(on_levels, np.cumsum([tensor.nnz for tensor in tensors])[:-1]) if tensors else []
     packed = tuple(replace(tensor, values=part) for tensor, part in zip(tensors, parts, strict=True))
     return replace(diff, tensors=packed, levels=levels, head=_quantise_head(diff.head))
@@ -50,14 +50,15 @@ Levels = tuple[NDArray[np.float32], NDArray[np.float32]]
 def _fewest_levels(values: NDArray[np.float32]) -> Levels:
     length = float(np.square(values, dtype=np.float64).sum())
     for bits in range(MIN_BITS, MAX_BITS + 1):
-        levels, found = _onto_levels(values, bits)
+        levels, found = onto_levels(values, bits)
         error = float(np.square(values.astype(np.float64) - found).sum())
         if error <= LARGEST_ERROR * length:
             break
     return levels, found
 
 
-def _onto_levels(values: NDArray[np.float32], bits: int) -> Levels:
+def onto_levels(values: NDArray[np.float32], bits: int) -> Levels:
+    """The levels that `quantise` takes for `values` at `bits`, and each value on its own; 0 is none."""
     magnitudes = np.abs(values).astype(np.float64)
     if not len(values):
         return np.ones(1, np.float32), values

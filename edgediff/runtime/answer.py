@@ -12,6 +12,7 @@ from edgediff.diff import Kind, Task
 from edgediff.errors import DataError, TaskError
 from edgediff.runtime.session import SessionTask, load_session
 from edgediff.runtime.tokens import Tokens
+from edgediff.tokens import Feature
 
 BATCH_ROWS = 32
 
@@ -21,11 +22,12 @@ class Answer:
     """What a task says of one text.
 
     Attributes:
-        label: the most likely label, or the predicted number for regression.
-        scores: a probability for each label (they add up to 1); empty for regression.
+        label: the most likely label, the labels more likely than not for multi-label tasks, or the predicted
+            number for regression.
+        scores: a probability for each label (adding up to 1 but for multi-label tasks); empty for regression.
     """
 
-    label: str | float
+    label: str | float | list[str]
     scores: dict[str, float]
 
 
@@ -41,7 +43,8 @@ def run(
     """
     session, task = load_session(base, dpf)
     check_texts(task.definition, pairs is not None)
-    logits = text_logits(session, task, Tokens(base, task.definition), texts, pairs)
+    tokens = Tokens(base, task.definition)
+    logits = feature_logits(session, task, tokens, tokens.features(texts, pairs))
     return [answer(task.definition, row) for row in logits]
 
 
@@ -54,30 +57,29 @@ def check_texts(task: Task, paired: bool) -> None:
     """
     if task.per_token:
         raise TaskError(
-            f"task {task.name!r} is of kind {task.kind}; run answers classification and regression"
+            f"task {task.name!r} is of kind {task.kind}; run answers tasks that label a whole text"
         )
     if paired != (task.text_pair is not None):
         wanted, found = ("two texts", "one") if task.text_pair else ("one text", "two")
         raise DataError(f"task {task.name!r} takes {wanted}, found {found}")
 
 
-def text_logits(
-    session: onnxruntime.InferenceSession,
-    task: SessionTask,
-    tokens: Tokens,
-    texts: Sequence[str],
-    pairs: Sequence[str] | None = None,
-) -> NDArray[np.float32]:
-    """The logits of whole texts, `(texts, outputs)`, in the order given.
+def feature_logits(
+    session: onnxruntime.InferenceSession, task: SessionTask, tokens: Tokens, features: Sequence[Feature]
+) -> list[NDArray[np.float32]]:
+    """The logits of each feature, in the order given.
 
-    Batches hold texts of like length, which saves most of the padding.
+    Each has shape `(outputs,)`, or `(tokens, outputs)` where the task labels tokens. Batches hold features of
+    like length, which saves most of the padding.
     """
-    logits = np.zeros((len(texts), task.definition.outputs), np.float32)
-    order = sorted(range(len(texts)), key=lambda i: len(texts[i]) + (len(pairs[i]) if pairs else 0))
+    logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(features)
+    order = sorted(range(len(features)), key=lambda i: len(features[i]))
     for start in range(0, len(order), BATCH_ROWS):
         chosen = order[start : start + BATCH_ROWS]
-        feeds = tokens([texts[i] for i in chosen], [pairs[i] for i in chosen] if pairs else None)
-        (logits[chosen],) = session.run([task.output], {**feeds, **task.feeds})
+        feeds = tokens.pad([features[i] for i in chosen])
+        (found,) = session.run([task.output], {**feeds, **task.feeds})
+        for i, row in zip(chosen, found, strict=True):
+            logits[i] = row[: len(features[i])] if task.definition.per_token else row
     return logits
 
 
@@ -85,6 +87,10 @@ def answer(task: Task, logits: NDArray[np.float32]) -> Answer:
     """The answer in one row of logits, `(outputs,)`."""
     if task.kind is Kind.REGRESSION:
         return Answer(float(logits[0]), {})
+    if task.kind is Kind.MULTI_LABEL:
+        each = np.exp(-np.logaddexp(0, -logits.astype(np.float64)))  # the sigmoid, without overflow
+        chosen = [name for name, p in zip(task.labels, each, strict=True) if p > 0.5]
+        return Answer(chosen, {name: float(p) for name, p in zip(task.labels, each, strict=True)})
     exponentials = np.exp(logits.astype(np.float64) - logits.max())
     probabilities = exponentials / exponentials.sum()
     label = task.labels[int(probabilities.argmax())]

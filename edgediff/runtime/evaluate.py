@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgediff.format import read_dpf
-from edgediff.runtime.answer import check_texts, text_logits
+from edgediff.runtime.answer import feature_logits
 from edgediff.runtime.session import load_session
 from edgediff.runtime.tokens import Tokens
 from edgediff.score import Scores, predictions, read_rows, score
@@ -38,12 +38,12 @@ def eval(base: str | Path, dpf: str | Path, data: str | Path) -> Evaluation:
         DataError: the labelled file cannot be read or does not fit the task.
     """
     diff = read_dpf(dpf)
-    check_texts(diff.task, diff.task.text_pair is not None)
     rows = read_rows(data, diff.task)
-    session, task = load_session(base, dpf)
+    session, task = load_session(base, diff)
     tokens = Tokens(base, diff.task)
     started = time.perf_counter()
-    logits = text_logits(session, task, tokens, rows.texts, rows.pairs)
+    features = tokens.features(rows.texts, rows.pairs)
+    logits = feature_logits(session, task, tokens, features)
     seconds = time.perf_counter() - started
-    scores = score(diff.task, predictions(diff.task, logits), rows.targets)
+    scores = score(diff.task, predictions(diff.task, logits, rows, features), rows)
     return Evaluation(diff.task.metric, scores[diff.task.metric], scores, len(rows), seconds)

@@ -1,6 +1,6 @@
 """Texts to token arrays with the bundle's own tokenizer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from edgediff.diff import Task
 from edgediff.errors import BundleError
 from edgediff.format.bundle import TOKENIZER_FILE, read_manifest
+from edgediff.tokens import Feature, TaskTokenizer
 
 
 class Tokens:
@@ -23,17 +24,16 @@ class Tokens:
         manifest = read_manifest(base)
         path = Path(base) / TOKENIZER_FILE
         try:
-            self._tokenizer = Tokenizer.from_file(str(path))
+            tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # tokenizers raises Exception itself
             raise BundleError(f"{path} cannot be read: {error}") from error
-        self._inputs = manifest.inputs
-        self._padding = {
+        fill = {
             "input_ids": manifest.pad_token_id,
             "attention_mask": 0,
             "token_type_ids": manifest.pad_token_type_id,
         }
-        self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(min(task.max_length, manifest.max_length))
+        padding = {name: fill[name] for name in manifest.inputs}
+        self._tokenizer = TaskTokenizer(tokenizer, task, manifest.max_length, padding)
 
     def __call__(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
@@ -42,18 +42,12 @@ class Tokens:
 
         A text longer than the task's maximum is cut; of a pair, the longer one first.
         """
-        inputs = list(zip(texts, pairs, strict=True)) if pairs is not None else list(texts)
-        encodings = self._tokenizer.encode_batch(inputs)
-        columns = {
-            "input_ids": [encoding.ids for encoding in encodings],
-            "attention_mask": [encoding.attention_mask for encoding in encodings],
-            "token_type_ids": [encoding.type_ids for encoding in encodings],
-        }
-        return {name: _pad(columns[name], self._padding[name]) for name in self._inputs}
+        return self.pad(self.features(texts, pairs))
 
+    def features(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Feature]:
+        """The features of each text or pair, in order; only a long context of a question has several."""
+        return self._tokenizer(texts, pairs)
 
-def _pad(rows: list[list[int]], fill: int) -> NDArray[np.int64]:
-    padded = np.full((len(rows), max(map(len, rows), default=0)), fill, np.int64)
-    for row, ids in zip(padded, rows, strict=True):
-        row[: len(ids)] = ids
-    return padded
+    def pad(self, features: Iterable[Feature]) -> dict[str, NDArray[np.int64]]:
+        """The token inputs of one batch of features, padded to the longest."""
+        return self._tokenizer.pad(features)

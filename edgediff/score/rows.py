@@ -1,33 +1,17 @@
-"""Labelled files and task files, read and checked against one another."""
+"""Labelled rows, checked against their task."""
 
-import csv
-import json
-import math
 import random
-import tempfile
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgediff.diff import GLUE_TASKS, Kind, Task
 from edgediff.errors import DataError, SettingError, TaskError
-from edgediff.extras import require
-
-_READERS: dict[str, tuple[str, dict[str, Any]]] = {
-    ".jsonl": ("json", {}),
-    ".jsonl.gz": ("json", {}),
-    ".csv": ("csv", {"sep": ","}),
-    ".tsv": (
-        "csv",
-        {"sep": "\t", "quoting": csv.QUOTE_NONE},
-    ),  # as GLUE's files: a quotation mark is a character
-    ".parquet": ("parquet", {}),
-}
+from edgediff.score.labels import answers, number, position, positions, words
+from edgediff.score.tables import Table, download_table, read_table
+from edgediff.tokens import join_words
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,40 +19,37 @@ class Rows:
     """The rows of a labelled file.
 
     Attributes:
-        texts: the (first) text of each row.
-        pairs: the second text of each row, or None.
-        targets: `(rows,)`, int64 positions in `task.labels`, or float32 for regression.
+        texts: the (first) text of each row: the words joined by spaces for token classification, the question
+            for question answering.
+        pairs: the second text of each row (the context for question answering), or None.
+        targets: what is to be predicted of each row. Classification: `(rows,)` int64 positions in
+            `task.labels`; regression: `(rows,)` float32; multi-label: `(rows, labels)` float32, 0 or 1; token
+            classification: a list of int64 arrays, a position for each word; question answering: a list of
+            `Answers`.
+        words: the words of each row, for token classification.
+        empty: how many texts are empty.
     """
 
     texts: list[str]
     pairs: list[str] | None
-    targets: NDArray[Any]
+    targets: Any
+    words: list[list[str]] | None = None
+    empty: int = 0
 
     def __len__(self) -> int:
         """How many rows there are."""
         return len(self.texts)
 
-
-def load_task(task: str | Path) -> Task:
-    """A built-in task by name, or the task in a TOML or JSON file.
-
-    Raises:
-        TaskError: no such name or file, or a definition that cannot be used.
-    """
-    if str(task) in GLUE_TASKS:
-        return GLUE_TASKS[str(task)]
-    path = Path(task)
-    if path.suffix not in (".toml", ".json"):
-        names = ", ".join(sorted(GLUE_TASKS))
-        raise TaskError(f"task {str(task)!r} is neither built in ({names}) nor a .toml or .json file")
-    try:
-        text = path.read_text("utf-8")
-        plain = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise TaskError(f"{path} cannot be read: {error}") from error
-    if not isinstance(plain, dict):
-        raise TaskError(f"{path} holds no table of keys")
-    return Task.from_dict(plain, str(path))
+    def label_counts(self, task: Task) -> dict[str, int]:
+        """How often each label occurs; empty for tasks without labels."""
+        if not task.labels:
+            return {}
+        if task.kind is Kind.MULTI_LABEL:
+            counts = self.targets.sum(0).astype(int)
+        else:
+            flat = np.concatenate(self.targets) if task.kind is Kind.TOKEN_CLASSIFICATION else self.targets
+            counts = np.bincount(flat, minlength=len(task.labels))
+        return dict(zip(task.labels, counts.tolist(), strict=True))
 
 
 def read_rows(path: str | Path, task: Task, limit: int | None = None) -> Rows:
@@ -79,21 +60,7 @@ def read_rows(path: str | Path, task: Task, limit: int | None = None) -> Rows:
     Raises:
         DataError: the file is missing, empty or unreadable, lacks a field, or a row does not fit the task.
     """
-    path = Path(path)
-    name = path.name.lower()
-    suffix = next((ending for ending in _READERS if name.endswith(ending)), None)
-    if suffix is None:
-        raise DataError(f"{path} is none of {', '.join(_READERS)}")
-    if not path.is_file():
-        raise DataError(f"{path} does not exist")
-    if path.stat().st_size == 0:
-        raise DataError(f"{path} is empty")
-    reader, options = _READERS[suffix]
-    if reader == "csv":
-        options = options | _text_columns(path, options["sep"])
-    with tempfile.TemporaryDirectory() as cache:
-        table = _load(str(path), reader, cache, data_files=str(path), split="train", **options)
-    return _rows_of(table, task, str(path), limit)
+    return _rows_of(read_table(Path(path)), task, str(path), limit)
 
 
 def download_rows(task: Task, split: str, limit: int | None = None) -> Rows:
@@ -106,111 +73,89 @@ def download_rows(task: Task, split: str, limit: int | None = None) -> Rows:
         raise DataError(f"task {task.name!r} is not built in: name its files with --train and --dev")
     dev = "validation_matched" if task.name == "mnli" else "validation"
     where = f"GLUE's {task.name} ({split})"
-    table = _load(where, "nyu-mll/glue", None, name=task.name, split=split if split == "train" else dev)
-    return _rows_of(table, task, where, limit)
+    return _rows_of(download_table(task.name, split if split == "train" else dev, where), task, where, limit)
 
 
-def _text_columns(path: Path, separator: str) -> dict[str, Any]:
-    """Options that have every column read as texts: else the texts "null" and "NA" would go missing."""
-    require("eval", "reading labelled files")
-    import datasets
-
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header = next(csv.reader(file, delimiter=separator), [])
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    return {
-        "features": datasets.Features({name: datasets.Value("string") for name in header}),
-        "keep_default_na": False,
-    }
-
-
-def _load(where: str, reader: str, cache: str | None, **options: Any) -> Mapping[str, list[Any]]:
-    require("eval", "reading labelled files")
-    import datasets
-
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(datasets.logging.CRITICAL)  # what went wrong is said below, once
-    if cache is not None:
-        options |= {
-            "cache_dir": cache,
-            "download_config": datasets.DownloadConfig(cache_dir=cache),
-            "keep_in_memory": True,
-        }
-    try:
-        table = datasets.load_dataset(reader, **options)
-        return {name: table[name][:] for name in table.column_names}
-    except Exception as error:  # `datasets` raises what its many readers raise
-        cause = error.__cause__ or error
-        reason = str(cause).strip().split("\n")[0]
-        if "corresponds to no data" in reason:
-            raise DataError(f"{where} has no rows") from error
-        raise DataError(f"{where} cannot be read: {reason}") from error
-
-
-def _rows_of(table: Mapping[str, list[Any]], task: Task, where: str, limit: int | None) -> Rows:
-    if task.kind not in (Kind.CLASSIFICATION, Kind.REGRESSION):
-        raise TaskError(
-            f"task {task.name!r} is of kind {task.kind}; only classification and regression are read"
-        )
-    fields = [field for field in (task.text, task.text_pair, task.label) if field is not None]
-    for field in fields:
-        if field not in table:
+def _rows_of(table: Table, task: Task, where: str, limit: int | None) -> Rows:
+    target = task.answers if task.kind is Kind.QUESTION_ANSWERING else task.label
+    assert target is not None
+    if task.kind is Kind.QUESTION_ANSWERING and task.text_pair is None:
+        raise TaskError(f"task {task.name!r} answers questions: text_pair must name the field of the context")
+    if task.kind is Kind.TOKEN_CLASSIFICATION and task.text_pair is not None:
+        raise TaskError(f"task {task.name!r} labels words: it has no text_pair")
+    for field in (task.text, task.text_pair, target):
+        if field is not None and field not in table:
             raise DataError(f"{where} has no field {field!r}; it has {', '.join(table) or 'none'}")
     count = len(table[task.text])
     if count == 0:
         raise DataError(f"{where} has no rows")
-    texts = _texts(table, task.text, where)
-    pairs = _texts(table, task.text_pair, where) if task.text_pair else None
-    assert task.label is not None
-    convert = _number if task.kind is Kind.REGRESSION else _position
-    targets = [
-        convert(value, task, f"{where}, row {row}, field {task.label!r}")
-        for row, value in enumerate(table[task.label], 1)
-    ]
+    _check_ids(table, where)
     chosen = _sample(count, limit)
-    return Rows(
-        [texts[i] for i in chosen],
-        [pairs[i] for i in chosen] if pairs is not None else None,
-        np.array(targets, np.float32 if task.kind is Kind.REGRESSION else np.int64)[chosen],
-    )
+    pairs = _texts(table, task.text_pair, where, chosen) if task.text_pair else None
+    listed: list[list[str]] | None = None
+    if task.kind is Kind.TOKEN_CLASSIFICATION:
+        listed = [words(table[task.text][i], _cell(where, i, task.text)) for i in chosen]
+        texts = [join_words(row) for row in listed]
+    else:
+        texts = _texts(table, task.text, where, chosen)
+    cells = [(table[target][i], _cell(where, i, target)) for i in chosen]
+    targets = _targets(task, cells, pairs, listed)
+    empty = sum(not text.strip() for text in (*texts, *(pairs or ())))
+    return Rows(texts, pairs, targets, listed, empty)
 
 
-def _texts(table: Mapping[str, list[Any]], field: str, where: str) -> list[str]:
-    for row, text in enumerate(table[field], 1):
+def _targets(
+    task: Task, cells: list[tuple[Any, str]], contexts: list[str] | None, listed: list[list[str]] | None
+) -> Any:
+    match task.kind:
+        case Kind.CLASSIFICATION:
+            return np.array([position(value, task, where) for value, where in cells], np.int64)
+        case Kind.REGRESSION:
+            return np.array([number(value, task, where) for value, where in cells], np.float32)
+        case Kind.MULTI_LABEL:
+            targets = np.zeros((len(cells), len(task.labels)), np.float32)
+            for row, (value, where) in zip(targets, cells, strict=True):
+                row[positions(value, task, where)] = 1
+            return targets
+        case Kind.TOKEN_CLASSIFICATION:
+            assert listed is not None
+            return [
+                _one_a_word(positions(value, task, where), row, where)
+                for (value, where), row in zip(cells, listed, strict=True)
+            ]
+        case Kind.QUESTION_ANSWERING:
+            assert contexts is not None
+            return [
+                answers(value, context, where)
+                for (value, where), context in zip(cells, contexts, strict=True)
+            ]
+
+
+def _one_a_word(found: list[int], row: list[str], where: str) -> Any:
+    if len(found) != len(row):
+        raise DataError(f"{where}: found {len(found)} labels for {len(row)} words, expected one a word")
+    return np.array(found, np.int64)
+
+
+def _cell(where: str, row: int, field: str) -> str:
+    return f"{where}, row {row + 1}, field {field!r}"
+
+
+def _texts(table: Table, field: str, where: str, chosen: list[int]) -> list[str]:
+    for row, text in enumerate(table[field]):
         if not isinstance(text, str):
-            raise DataError(f"{where}, row {row}, field {field!r}: found {text!r}, expected a text")
-    return table[field]
+            raise DataError(f"{_cell(where, row, field)}: found {text!r}, expected a text")
+    return [table[field][i] for i in chosen]
 
 
-def _position(value: Any, task: Task, where: str) -> int:
-    """The position of a label in `task.labels`: a text is a name, or a whole number that is the position."""
-    if isinstance(value, str) and value in task.labels:
-        return task.labels.index(value)
-    number = _as_number(value)
-    if number is not None and number.is_integer() and 0 <= number < len(task.labels):
-        return int(number)
-    raise DataError(
-        f"{where}: found {value!r}, expected one of {', '.join(task.labels)} or 0 to {len(task.labels) - 1}"
-    )
-
-
-def _number(value: Any, task: Task, where: str) -> float:
-    number = _as_number(value)
-    if number is None or not math.isfinite(number):
-        raise DataError(f"{where}: found {value!r}, expected a finite number for task {task.name!r}")
-    return number
-
-
-def _as_number(value: Any) -> float | None:
-    """The number that a cell holds, or spells (tables of texts spell theirs)."""
-    if type(value) not in (int, float, str):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
+def _check_ids(table: Table, where: str) -> None:
+    """Rows that carry an `id` must have one each: a file joined with itself would count rows twice."""
+    seen: dict[Any, int] = {}
+    for row, value in enumerate(table.get("id", ()), 1):
+        if value is not None and isinstance(value, str | int):
+            if value in seen:
+                raise DataError(f"{where}: rows {seen[value]} and {row} have the same id {value!r:.80}")
+            seen[value] = row
 
 
 def _sample(count: int, limit: int | None) -> list[int]:

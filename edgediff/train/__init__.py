@@ -1,6 +1,20 @@
-"""A task as a sparse diff over a frozen encoder: gates, cut, fixed mask."""
+"""A task as a sparse diff over a frozen encoder: choose, cut, tune."""
 
-from edgediff.train.settings import Method, Precision, Settings
+from edgediff.train.extract import extract
+from edgediff.train.settings import Component, L0Form, Method, Precision, Settings, make_settings
+from edgediff.train.tasks import Job, read_tasks, train_tasks
 from edgediff.train.train import train
 
-__all__ = ["Method", "Precision", "Settings", "train"]
+__all__ = [
+    "Component",
+    "Job",
+    "L0Form",
+    "Method",
+    "Precision",
+    "Settings",
+    "extract",
+    "make_settings",
+    "read_tasks",
+    "train",
+    "train_tasks",
+]

@@ -12,8 +12,8 @@ from edgediff.train import gates
 from edgediff.train.feedback import L0Feedback
 from edgediff.train.model import TaskModel
 from edgediff.train.noise import NoisePool, NoiseSlices
-from edgediff.train.settings import Settings
-from edgediff.train.stage import Stage, State, adam, clip
+from edgediff.train.settings import L0Form, Method, Settings
+from edgediff.train.stage import Chooser, Parameters, State, adam, clip, learn_only
 
 CHUNK = 1 << 18
 """Entries worked on at a time: small enough that a chunk's buffers stay in the processor's cache."""
@@ -47,32 +47,47 @@ class GatedTensor:
         return torch.zeros_like(self.parameter).index_copy_(0, self.rows, live.view(len(self.rows), -1))
 
 
-class GateStage(Stage):
-    """Learns which entries a task needs; every matrix and every vector is a group with a gate of its own."""
+class GateStage(Chooser):
+    """Learns which entries a task needs.
+
+    For the method `structured` every matrix and every vector is a group with a gate of its own, on top of
+    those of its entries; for `diff` the groups' gates are 1 and stay so.
+    """
 
     name = "gates"
 
-    def __init__(self, model: TaskModel, token_ids: Tensor, settings: Settings, steps: int) -> None:
+    def __init__(
+        self,
+        model: TaskModel,
+        parameters: Parameters,
+        token_ids: Tensor,
+        settings: Settings,
+        steps: int,
+        density: float,
+    ) -> None:
+        """`token_ids` are those of the rows; `density` is the share that the cut will keep."""
         super().__init__(settings, steps)
+        learn_only(model.encoder, parameters.values())
         embedding = model.encoder.model.get_input_embeddings().weight
-        named = model.parameters_by_name()
         self.tensors = [
-            _gated(name, p, token_ids.to(p.device) if p is embedding else None) for name, p in named.items()
+            _gated(name, p, token_ids.to(p.device) if p is embedding else None)
+            for name, p in parameters.items()
         ]
-        device = next(iter(named.values())).device
-        self.group_log_alpha = torch.full((len(named),), gates.START_LOG_ALPHA, device=device)
+        device = model.head.weight.device
+        self.structured = settings.method is Method.STRUCTURED
+        self.group_log_alpha = torch.full((len(parameters),), gates.START_LOG_ALPHA, device=device)
         self._head: list[Tensor] = list(model.head.parameters())
         self._noise = NoisePool(settings.seed, device)
         self._scratch = gates.Scratch.of(CHUNK, self.group_log_alpha)
-        self._total = sum(p.numel() for p in named.values())
+        self._total = sum(p.numel() for p in model.encoder.model.parameters())
         live = sum(t.w.numel() for t in self.tensors) / self._total
-        self._feedback = L0Feedback(live, settings.open_factor * settings.density, steps)
+        self._feedback = L0Feedback(live, settings.open_factor * density, steps)
         self.open_share = live
         w, log_alpha = [t.w for t in self.tensors], [t.log_alpha for t in self.tensors]
         self.optimizer = adam(
             [
                 (w, settings.gate_rate, False),
-                ([*log_alpha, self.group_log_alpha], settings.log_alpha_rate, True),
+                ([*log_alpha, *self._groups()], settings.log_alpha_rate, True),
                 (self._head, settings.head_rate, False),
             ]
         )
@@ -103,25 +118,26 @@ class GateStage(Stage):
     def update(self, step: int) -> None:
         """Carry the gradients on to w and the gates, clip each kind on its own, and step."""
         noise, group_gates, group_noise = self._draw(step)
-        open_groups = gates.open_probability(self.group_log_alpha)
+        l0_weight, product = self._feedback.weight, self.settings.l0_form is L0Form.PRODUCT
+        open_groups = self._open_groups()
         dots, expected = [], []
         for tensor, group, p_group in zip(
             self.tensors, group_gates.tolist(), open_groups.tolist(), strict=True
         ):
-            dot, count = self._backward(tensor, noise, group, self._feedback.weight * p_group)
+            dot, count = self._backward(tensor, noise, group, l0_weight * (p_group if product else 1.0))
             dots.append(dot)
             expected.append(count)
-        device = self.group_log_alpha.device
-        counts = torch.tensor(expected, device=device)
-        self.group_log_alpha.grad = gates.backward_group(
-            self.group_log_alpha,
-            group_noise,
-            torch.tensor(dots, device=device),
-            counts,
-            self._feedback.weight,
-        )
+        counts = torch.tensor(expected, device=open_groups.device)
+        if self.structured:
+            self.group_log_alpha.grad = gates.backward_group(
+                self.group_log_alpha,
+                group_noise,
+                torch.tensor(dots, device=open_groups.device),
+                counts if product else torch.ones_like(counts),
+                l0_weight,
+            )
         clip((t.w for t in self.tensors), self.settings.clip)
-        clip([*(t.log_alpha for t in self.tensors), self.group_log_alpha], self.settings.clip)
+        clip([*(t.log_alpha for t in self.tensors), *self._groups()], self.settings.clip)
         clip(self._head, self.settings.clip)
         self.set_rates(step)
         self.optimizer.step()
@@ -139,12 +155,16 @@ class GateStage(Stage):
                 tensor.parameter.data.index_copy_(0, tensor.rows, live)
 
     @torch.no_grad()
-    def learnt(self) -> dict[str, NDArray[np.float32]]:
-        """What stage 1 found: `w * z` without noise, for every parameter in its shape."""
+    def found(self) -> dict[str, NDArray[np.float32]]:
+        """`w * z` without noise."""
         return {
             tensor.name: tensor.full(gated).cpu().numpy()
             for tensor, gated in zip(self.tensors, self._gated_values(), strict=True)
         }
+
+    def start(self, found: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]]:
+        """Tuning goes on from `w * z`, as in the paper's text."""
+        return found
 
     @torch.no_grad()
     def detach(self) -> None:
@@ -181,8 +201,19 @@ class GateStage(Stage):
         """The step's noise for the entries, the groups' gates, and the noise these were drawn with."""
         noise = self._noise.slices(step)
         group_noise = noise.next(len(self.group_log_alpha))
+        if not self.structured:
+            return noise, torch.ones_like(group_noise), group_noise
         scratch = gates.Scratch.of(len(group_noise), group_noise)
-        return noise, gates.sample_gates(self.group_log_alpha, group_noise, scratch).clone(), group_noise
+        return noise, gates.sample_gates(self.group_log_alpha, group_noise, scratch), group_noise
+
+    def _groups(self) -> list[Tensor]:
+        """The groups' log_alpha, if they learn."""
+        return [self.group_log_alpha] if self.structured else []
+
+    def _open_groups(self) -> Tensor:
+        """The probability of each group's gate to be open."""
+        ones = torch.ones_like(self.group_log_alpha)
+        return gates.open_probability(self.group_log_alpha) if self.structured else ones
 
     def _backward(
         self, tensor: GatedTensor, noise: NoiseSlices, group: float, penalty: float
@@ -212,7 +243,9 @@ class GateStage(Stage):
         return dot, expected
 
     def _gated_values(self) -> Iterator[Tensor]:
-        group_gates = gates.expected_gates(self.group_log_alpha)
+        group_gates = torch.ones_like(self.group_log_alpha)
+        if self.structured:
+            group_gates = gates.expected_gates(self.group_log_alpha)
         for tensor, group in zip(self.tensors, group_gates, strict=True):
             yield tensor.w * gates.expected_gates(tensor.log_alpha) * group
 

@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgediff.diff import TensorDiff
+from edgediff.pack.quantise import onto_levels
 from edgediff.train.model import TaskModel
 from edgediff.train.settings import Settings
-from edgediff.train.stage import Stage, State, adam, clip
+from edgediff.train.stage import Stage, State, adam, clip, learn_only
 
 
 class MaskStage(Stage):
     """Tunes the values at fixed positions; parameters without a kept entry take no part in the backward pass.
 
-    The kept values of all tensors lie in one vector, which starts at what the gates had found.
+    The kept values of all tensors lie in one vector, which begins at `start`, or at 0. With `settings.bits`
+    the second half of the stage computes its loss with values on as few levels as the packed file will have,
+    and passes their gradient straight on to the exact ones (Bengio et al., arXiv 1308.3432).
     """
 
     name = "mask"
@@ -25,15 +28,14 @@ class MaskStage(Stage):
         self,
         model: TaskModel,
         mask: Mapping[str, NDArray[np.int64]],
-        start: Mapping[str, NDArray[np.float32]],
+        start: Mapping[str, NDArray[np.float32]] | None,
         settings: Settings,
         steps: int,
     ) -> None:
         super().__init__(settings, steps)
         named = model.parameters_by_name()
-        for name, parameter in named.items():
-            parameter.requires_grad_(name in mask)
-        device = next(iter(named.values())).device
+        learn_only(model.encoder, (named[name] for name in mask))
+        device = model.head.weight.device
         self._parameters = {name: named[name] for name in mask}
         self._indices = {name: torch.from_numpy(indices).to(device) for name, indices in mask.items()}
         self._base = {
@@ -41,8 +43,10 @@ class MaskStage(Stage):
             for name, parameter in self._parameters.items()
         }
         self._sizes = [len(indices) for indices in mask.values()]
-        kept = [start[name].reshape(-1)[indices] for name, indices in mask.items()]
-        self.values = torch.from_numpy(np.concatenate([np.empty(0, np.float32), *kept])).to(device)
+        self.values = torch.zeros(sum(self._sizes), device=device)
+        if start is not None and mask:
+            kept = [start[name].reshape(-1)[indices] for name, indices in mask.items()]
+            self.values.copy_(torch.from_numpy(np.concatenate(kept)))
         self._head: list[Tensor] = list(model.head.parameters())
         self.optimizer = adam(
             [([self.values], settings.mask_rate, False), (self._head, settings.head_rate, False)]
@@ -51,8 +55,9 @@ class MaskStage(Stage):
     @torch.no_grad()
     def prepare(self, step: int) -> None:
         """Write `base + values` at the kept positions."""
+        written = self._as_packed() if self._quantises(step) else self.values
         for (name, parameter), values in zip(
-            self._parameters.items(), torch.split(self.values, self._sizes), strict=True
+            self._parameters.items(), torch.split(written, self._sizes), strict=True
         ):
             parameter.data.view(-1)[self._indices[name]] = self._base[name] + values
 
@@ -75,6 +80,14 @@ class MaskStage(Stage):
         """Write the tuned values."""
         self.prepare(self.steps)
 
+    def _quantises(self, step: int) -> bool:
+        return self.settings.bits is not None and 2 * step >= self.steps
+
+    def _as_packed(self) -> Tensor:
+        assert self.settings.bits is not None
+        _, on_levels = onto_levels(self.values.cpu().numpy(), self.settings.bits)
+        return torch.from_numpy(on_levels).to(self.values.device)
+
     def tensors(self) -> tuple[TensorDiff, ...]:
         """The tuned diff, tensor by tensor."""
         return tuple(
@@ -94,3 +107,13 @@ class MaskStage(Stage):
         """Go on from a `state`."""
         super().restore(state)
         self.values.copy_(state["values"])
+
+
+def mask_in(state: Mapping[str, Tensor]) -> dict[str, NDArray[np.int64]]:
+    """The mask that a `state` of the stage holds."""
+    prefix = "indices."
+    return {
+        name.removeprefix(prefix): indices.cpu().numpy()
+        for name, indices in state.items()
+        if name.startswith(prefix)
+    }

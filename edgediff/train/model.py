@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from edgediff.diff import Head, Kind, Task
 from edgediff.encoder import Encoder
+from edgediff.score import Rows
+from edgediff.train.batches import IGNORED
 
 
 class TaskModel(nn.Module):
@@ -26,25 +28,51 @@ class TaskModel(nn.Module):
         return logits
 
     def loss(self, inputs: dict[str, Tensor], targets: Tensor) -> Tensor:
-        """Cross-entropy, or the squared error for regression, in float32."""
+        """The loss in float32, summed over its terms: rows, or labelled tokens for token classification.
+
+        Cross-entropy; binary cross-entropy, averaged over labels, for multi-label tasks; the squared error
+        for regression; for question answering the mean of the cross-entropies of start and end over all
+        tokens.
+        """
         logits = self(inputs).float()
-        if self.task.kind is Kind.REGRESSION:
-            return nn.functional.mse_loss(logits[:, 0], targets)
-        return nn.functional.cross_entropy(logits, targets)
+        match self.task.kind:
+            case Kind.CLASSIFICATION:
+                return nn.functional.cross_entropy(logits, targets, reduction="sum")
+            case Kind.REGRESSION:
+                return nn.functional.mse_loss(logits[:, 0], targets, reduction="sum")
+            case Kind.MULTI_LABEL:
+                losses = nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+                return losses.mean(-1).sum()
+            case Kind.TOKEN_CLASSIFICATION:
+                flat = logits.flatten(0, 1)
+                return nn.functional.cross_entropy(
+                    flat, targets.flatten(), reduction="sum", ignore_index=IGNORED
+                )
+            case Kind.QUESTION_ANSWERING:
+                padding = inputs["attention_mask"] == 0
+                places = logits.masked_fill(padding[..., None], -1e9)  # (features, tokens, 2)
+                return nn.functional.cross_entropy(places, targets, reduction="sum") / 2
 
     def head_arrays(self) -> Head:
         """The head as a diff holds it."""
         return Head(*(p.detach().float().cpu().numpy().copy() for p in (self.head.weight, self.head.bias)))
+
+    def take_head(self, head: Head | None) -> None:
+        """Begin with a head that was learnt elsewhere, if there is one."""
+        if head is not None:
+            with torch.no_grad():
+                self.head.weight.copy_(torch.from_numpy(head.weight))
+                self.head.bias.copy_(torch.from_numpy(head.bias))
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
         """The encoder's parameters, sorted by name."""
         return dict(sorted(self.encoder.model.named_parameters()))
 
 
-def make_model(encoder: Encoder, task: Task, seed: int, targets: Tensor) -> TaskModel:
+def make_model(encoder: Encoder, task: Task, seed: int, rows: Rows) -> TaskModel:
     """A task model whose head depends on the seed alone; a regression starts at the mean of its targets."""
     torch.manual_seed(seed)
     model = TaskModel(encoder, task)
     if task.kind is Kind.REGRESSION:
-        nn.init.constant_(model.head.bias, float(targets.mean()))
+        nn.init.constant_(model.head.bias, float(rows.targets.mean()))
     return model

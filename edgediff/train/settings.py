@@ -1,16 +1,32 @@
 """Every setting of a training run, with the values that work on MiniLM-sized encoders."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any
 
 from edgediff.errors import SettingError
 
 
 class Method(StrEnum):
-    """How the task is learnt."""
+    """How the task is learnt: the paper's method, other ways to choose the mask, and dense comparisons."""
 
-    STRUCTURED = "structured"  # diff pruning with a gate for each entry and one for each matrix or vector
-    FULL = "full"  # plain fine-tuning of every parameter: a score to compare with, no diff
+    STRUCTURED = "structured"  # a gate for each entry times one for each matrix or vector
+    DIFF = "diff"  # a gate for each entry alone
+    EARLY = "early"  # the entries that a short dense run moves most
+    MAGNITUDE = "magnitude"  # those that a long dense run moved most, tuned on (the paper's non-adaptive)
+    FISHER = "fisher"  # the entries with the largest squared gradients (Sung, Nair, Raffel: arXiv 2111.09839)
+    RANDOM = "random"  # entries drawn at random
+    BITFIT = "bitfit"  # all biases (Zaken, Ravfogel, Goldberg: arXiv 2106.10199)
+    LAST_LAYER = "last-layer"  # the last layer, dense: a score to compare with, no diff
+    LORA = "lora"  # low-rank adapters by PEFT: a score to compare with, no diff
+    FULL = "full"  # every parameter, dense: a score to compare with, no diff
+
+    @property
+    def sparse(self) -> bool:
+        """Whether it gives a diff."""
+        return self not in (Method.LAST_LAYER, Method.LORA, Method.FULL)
 
 
 class Precision(StrEnum):
@@ -21,6 +37,47 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+class L0Form(StrEnum):
+    """The expected number of changed entries, as the penalty counts it."""
+
+    PRODUCT = "product"  # an entry is open if its gate and its group's are (the paper's text)
+    SUM = "sum"  # gates of entries and of groups are counted beside one another (its published code)
+
+
+class Component(StrEnum):
+    """A kind of parameter; every parameter is of exactly one."""
+
+    EMBEDDINGS = "embeddings"
+    LAYERNORM = "layernorm"
+    POOLER = "pooler"
+    BIAS = "bias"
+    ATTENTION = "attention"
+    FFN = "ffn"
+
+
+_CHOOSING_SHARE = {
+    Method.STRUCTURED: 0.5,
+    Method.DIFF: 0.5,
+    Method.EARLY: 0.2,
+    Method.MAGNITUDE: 0.5,
+    Method.FISHER: 0.1,
+}
+_POSITIVE = (
+    "epochs",
+    "batch_size",
+    "accumulation",
+    "gate_rate",
+    "log_alpha_rate",
+    "mask_rate",
+    "dense_rate",
+    "lora_rate",
+    "lora_rank",
+    "head_rate",
+    "open_factor",
+    "clip",
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one run; all that decides its result besides model, task and rows.
@@ -28,36 +85,57 @@ class Settings:
     Attributes:
         method: how the task is learnt.
         density: the share of the encoder's parameters that may change, in (0, 1].
+        size: in place of the density, the most bytes that the packed file may have, head included.
+        bits: bits a value in the packed file, 2 to 8: the second half of the mask stage then learns with
+            values as they will be packed. None leaves the choice to `pack`, and the values exact.
         epochs: passes over the rows, all stages together.
-        batch_size: rows a step.
+        batch_size: rows a step, of all processes together.
+        accumulation: a process takes its rows of a step in this many parts.
         seed: of the head, the order of rows, dropout and the gates' noise.
         precision: of the forward and backward pass.
-        gate_share: the share of all steps that goes to the gates; the rest tunes the kept values.
+        components: the kinds of parameters that may change; empty means all.
+        exclude: patterns of parameter names that may not change, such as `embeddings.*`.
+        choosing_share: the share of all steps that goes to choosing the mask; None is the method's own.
+        l0_form: of the gates' penalty.
         gate_rate: peak learning rate of w while the gates are learnt.
         log_alpha_rate: constant learning rate of the gates.
-        mask_rate: peak learning rate of the kept values; many times that of dense fine-tuning is right.
-        full_rate: peak learning rate of every parameter, for the method `full`.
-        head_rate: peak learning rate of the head, in all stages.
         open_factor: gates are driven to `open_factor * density` open ones before the cut.
+        mask_rate: peak learning rate of the kept values; many times that of dense training is right.
+        dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
+            a mask for `early` and `magnitude`.
+        lora_rate: peak learning rate of LoRA's matrices.
+        lora_rank: of LoRA's matrices.
+        head_rate: peak learning rate of the head, in all stages.
         warmup: the share of a stage's steps in which rates rise from 0; then they fall linearly.
         clip: each group of gradients is scaled down to this norm.
+        patience: score the dev rows after each epoch of the last stage, keep the best values, and stop after
+            this many epochs without a better score. None keeps the last values, and scores once.
     """
 
     method: Method = Method.STRUCTURED
     density: float = 0.005
+    size: int | None = None
+    bits: int | None = None
     epochs: float = 5.0
     batch_size: int = 32
+    accumulation: int = 1
     seed: int = 0
     precision: Precision = Precision.AUTO
-    gate_share: float = 0.5
+    components: tuple[Component, ...] = ()
+    exclude: tuple[str, ...] = ()
+    choosing_share: float | None = None
+    l0_form: L0Form = L0Form.PRODUCT
     gate_rate: float = 2e-4
     log_alpha_rate: float = 0.1
-    mask_rate: float = 1e-3
-    full_rate: float = 2e-4
-    head_rate: float = 1e-3
     open_factor: float = 6.0
+    mask_rate: float = 2e-3
+    dense_rate: float = 2e-4
+    lora_rate: float = 2e-3
+    lora_rank: int = 8
+    head_rate: float = 1e-3
     warmup: float = 0.06
     clip: float = 1.0
+    patience: int | None = None
 
     def __post_init__(self) -> None:
         """Check every value.
@@ -67,12 +145,84 @@ class Settings:
         """
         if not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
-        for name in ("epochs", "batch_size", "gate_rate", "mask_rate", "full_rate", "head_rate", "clip"):
+        for name in _POSITIVE:
             if not getattr(self, name) > 0:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number above 0")
-        for name in ("gate_share", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
+        for name in ("size", "patience"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SettingError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if self.bits is not None and not 2 <= self.bits <= 8:
+            raise SettingError(f"bits is {self.bits}, expected a whole number from 2 to 8")
+        for name in ("choosing_share", "warmup"):
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number from 0 to below 1")
+
+    @property
+    def choosing(self) -> float:
+        """The share of all steps that goes to choosing the mask."""
+        own = _CHOOSING_SHARE.get(self.method, 0.0)
+        return own if self.choosing_share is None or own == 0 else self.choosing_share
+
+    def allows(self, name: str) -> bool:
+        """Whether the parameter `name` may change."""
+        wanted = not self.components or component_of(name) in self.components
+        return wanted and not any(fnmatchcase(name, pattern) for pattern in self.exclude)
+
+
+def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
+    """Settings from plain values, names for methods and components; `where` names their place in errors.
+
+    Raises:
+        SettingError: an unknown name, or a value of the wrong type or out of its range.
+    """
+    known = {field.name: field for field in fields(Settings)}
+    if unknown := sorted(set(plain) - set(known)):
+        raise SettingError(f"{where}: unknown setting {unknown[0]!r:.80}; there are {', '.join(known)}")
+    values = dict(plain)
+    for name, kind in _NAMED.items():
+        if name in values:
+            values[name] = _member(kind, values[name], f"{where}: {name}")
+    if "components" in values:
+        listed = _listed(values["components"], f"{where}: components")
+        values["components"] = tuple(
+            _member(Component, name.strip(), f"{where}: components") for name in listed
+        )
+    if "exclude" in values:
+        values["exclude"] = tuple(_listed(values["exclude"], f"{where}: exclude"))
+    try:
+        return Settings(**values)
+    except TypeError as error:
+        raise SettingError(f"{where}: a setting is of the wrong type: {error}") from error
+
+
+_NAMED: dict[str, type[StrEnum]] = {"method": Method, "precision": Precision, "l0_form": L0Form}
+
+
+def _member(kind: type[StrEnum], value: Any, where: str) -> Any:
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise SettingError(f"{where} is {value!r:.80}, expected one of {', '.join(kind)}") from error
+
+
+def _listed(value: Any, where: str) -> list[str]:
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise SettingError(f"{where} is {value!r:.80}, expected a list of texts")
+    return list(value)
+
+
+def component_of(name: str) -> Component:
+    """What kind of parameter `name` is, as Hugging Face's encoders name theirs."""
+    lower = name.lower()
+    if "layernorm" in lower or "layer_norm" in lower:
+        return Component.LAYERNORM
+    if "embeddings" in lower:
+        return Component.EMBEDDINGS
+    if lower.startswith("pooler."):
+        return Component.POOLER
+    if lower.endswith(".bias"):
+        return Component.BIAS
+    return Component.ATTENTION if "attention" in lower else Component.FFN
 
 
 def rate_at(peak: float, step: int, steps: int, warmup: float) -> float:

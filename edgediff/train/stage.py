@@ -3,13 +3,18 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgediff.train.settings import Settings, rate_at
 
 State = dict[str, Tensor]
 """All that a stage needs to go on: tensors by name."""
+
+Parameters = Mapping[str, nn.Parameter]
+"""The encoder's parameters that a stage may change, by name and sorted by it."""
 
 
 class Stage(ABC):
@@ -31,21 +36,23 @@ class Stage(ABC):
         self.settings = settings
         self.steps = steps
 
-    @abstractmethod
-    def prepare(self, step: int) -> None:
+    def prepare(self, step: int) -> None:  # noqa: B027 (most stages learn the model's own parameters)
         """Write the weights that this step's loss is computed with."""
 
     @abstractmethod
     def update(self, step: int) -> None:
         """Apply one step, from the gradients that the backward pass left."""
 
-    @abstractmethod
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027
         """Write the weights that the stage has learnt so far, free of noise."""
 
     def note(self) -> dict[str, float]:
         """What the history records beside the loss."""
         return {}
+
+    def learnt(self) -> list[Tensor]:
+        """All that the stage learns."""
+        return [tensor for group in self.optimizer.param_groups for tensor in group["params"]]
 
     def state(self) -> State:
         """The state after a whole step."""
@@ -60,6 +67,28 @@ class Stage(ABC):
         for group in self.optimizer.param_groups:
             if not group.get("constant", False):
                 group["lr"] = rate_at(group["peak"], step, self.steps, self.settings.warmup)
+
+
+class Chooser(Stage):
+    """A stage that finds out which entries a task needs."""
+
+    @abstractmethod
+    def found(self) -> dict[str, NDArray[np.float32]]:
+        """A value for each entry of every parameter, in its shape; those of largest magnitude are kept."""
+
+    def start(self, found: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]] | None:
+        """Where the kept entries begin to be tuned; None is at the base's own values."""
+        return None
+
+    def detach(self) -> None:
+        """Put the base's own values back into the model, bit for bit."""
+
+
+def learn_only(model: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
+    """Have the backward pass reach `parameters` of the encoder alone; the rest costs nothing."""
+    model.requires_grad_(False)
+    for parameter in parameters:
+        parameter.requires_grad_(True)
 
 
 def adam(groups: Iterable[tuple[list[Tensor], float, bool]]) -> torch.optim.AdamW:

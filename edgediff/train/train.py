@@ -1,29 +1,36 @@
 """`edgediff train`: the three stages of diff pruning, in the order in which they happen."""
 
-import hashlib
-import importlib.metadata
-from dataclasses import asdict, replace
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import accelerate
+import numpy as np
 import torch
 
 from edgediff.diff import Base, Diff, Task
-from edgediff.encoder import load_encoder
-from edgediff.errors import OutputError, RunError, SettingError
+from edgediff.encoder import Encoder, Tuned, load_encoder, load_tuned
+from edgediff.errors import OutputError, RunError
 from edgediff.format.run_folder import TRAIN_FILE, read_record, write_run
-from edgediff.pack import top_k
 from edgediff.score import Rows, load_task, read_rows
 from edgediff.score.rows import download_rows
 from edgediff.train.batches import TokenRows
+from edgediff.train.best import Best
 from edgediff.train.checkpoint import CHECKPOINT_FILE, Checkpoint, read_checkpoint
-from edgediff.train.full_stage import FullStage
-from edgediff.train.gate_stage import GateStage
-from edgediff.train.loop import Loop, Progress
-from edgediff.train.mask_stage import MaskStage
+from edgediff.train.choosers import GivenChooser
+from edgediff.train.cut import Cut, Mask
+from edgediff.train.lock import lock_folder
+from edgediff.train.loop import CHECKPOINT_SECONDS, Loop, Progress
+from edgediff.train.mask_stage import MaskStage, mask_in
+from edgediff.train.methods import make_chooser, make_dense, parameters_of
 from edgediff.train.model import make_model
-from edgediff.train.settings import Method, Settings
+from edgediff.train.notices import check_rows, notices, tensor_notices
+from edgediff.train.record import identity_of, provenance_of, record_of
+from edgediff.train.settings import Settings
+from edgediff.train.stage import Chooser, Stage
+
+_log = logging.getLogger(__name__)
 
 
 def train(
@@ -37,112 +44,169 @@ def train(
     rows: int | None = None,
     resume: bool = False,
     progress: Progress | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    tensorboard: bool = False,
+    tuned: str | Path | None = None,
 ) -> dict[str, Any]:
     """Learn a task as a sparse diff over a frozen encoder; give the content of `RUN/train.json`.
 
-    `run` becomes a RUN folder: `diff.safetensors` (but for the method `full`), `task.json`, `train.json`.
+    `run` becomes a RUN folder: `diff.safetensors` (for methods that give a diff), `task.json`, `train.json`.
     `train` and `dev` are labelled files; without them a built-in task is loaded with `datasets`. `rows`
     limits the training rows to a random sample, the same for every seed. With `resume`, an interrupted run
-    goes on from its last checkpoint, and a finished one is returned as it is.
+    goes on from its last checkpoint, and a finished one is returned as it is. With `tensorboard`, losses go
+    to `RUN/tensorboard/` too. Started by `accelerate launch` or torchrun, all processes work on the one run.
+
+    With `tuned`, a fine-tuned checkpoint of the same encoder, its difference is what is cut and tuned on, in
+    place of what `settings.method` would find.
 
     Raises:
         SettingError, TaskError, DataError, ModelError: an argument that cannot be used.
-        RunError: `run` exists (without `resume`), or cannot be resumed with these arguments.
+        RunError: `run` exists (without `resume`), is in use, or cannot be resumed with these arguments.
         TrainingError: the loss is no longer a number.
+        StoppedError: Ctrl-C came; the run can be resumed.
         OutputError: a file cannot be written.
     """
     settings = settings or Settings()
     folder = Path(run)
-    if folder.exists() and not resume:
+    accelerator = accelerate.Accelerator(
+        log_with="tensorboard" if tensorboard else None, project_dir=str(folder) if tensorboard else None
+    )
+    exists = folder.exists()
+    accelerator.wait_for_everyone()
+    if exists and not resume:
         raise RunError(f"{folder} exists already: name a new RUN folder, or add --resume to go on with it")
     if (folder / TRAIN_FILE).is_file():
         return read_record(folder)
     definition = task if isinstance(task, Task) else load_task(task)
     train_rows = read_rows(train, definition, rows) if train else download_rows(definition, "train", rows)
     dev_rows = read_rows(dev, definition) if dev else download_rows(definition, "dev")
+    check_rows(train_rows, definition)
 
-    accelerator = accelerate.Accelerator()
     encoder = load_encoder(model)
     base = encoder.base()
-    keep = round(settings.density * base.parameters)
-    if keep < 1:
-        raise SettingError(f"density {settings.density} keeps no entry of {base.parameters} parameters")
-    tokens = TokenRows(train_rows, encoder, definition)
-    task_model = make_model(encoder, definition, settings.seed, tokens.targets).to(accelerator.device)
-    identity = _identity(base, definition, settings, train_rows)
-    checkpoint = read_checkpoint(folder, identity)
+    cut = Cut.of(base, definition, settings) if settings.method.sparse else None
+    given = load_tuned(tuned, encoder, definition) if tuned is not None else None
+    if given is not None and accelerator.is_main_process:
+        for notice in tensor_notices(str(tuned), given):
+            _log.warning(notice)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
-    loop = Loop(task_model, tokens, settings, folder, identity, progress or (lambda *_: None), accelerator)
-    dev_tokens = TokenRows(dev_rows, encoder, definition)
-    if checkpoint is not None:
-        _restore_head(loop, checkpoint)
-
-    if settings.method is Method.FULL:
-        _train_full(loop, checkpoint)
-        diff = None
-    else:
-        diff = _train_structured(loop, checkpoint, base, keep, dev_rows, dev_tokens)
-
-    scores = loop.score(dev_rows, dev_tokens)
-    if diff is not None:
-        diff = replace(diff, provenance=_provenance(settings, definition, scores))
-    record = _record(loop, base, definition, (train_rows, dev_rows), diff, scores)
-    write_run(folder, diff, definition, record)
-    (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+    with lock_folder(folder, accelerator):
+        identity = identity_of(base, definition, settings, train_rows, given)
+        checkpoint = read_checkpoint(folder, identity)
+        if tensorboard:
+            accelerator.init_trackers("tensorboard")
+        loop = _loop(encoder, definition, settings, folder, (train_rows, dev_rows), accelerator)
+        loop.identity, loop.progress = identity, progress or loop.progress
+        loop.checkpoint_seconds = checkpoint_seconds
+        if given is not None:
+            loop.model.take_head(given.head)
+        record = _train(loop, base, cut, given, checkpoint)
+        if accelerator.is_main_process:
+            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        accelerator.end_training()
     return record
 
 
-def _train_structured(
-    loop: Loop, checkpoint: Checkpoint | None, base: Base, keep: int, dev_rows: Rows, dev_tokens: TokenRows
-) -> Diff:
-    """The paper's method: learn the gates, keep the largest `w * z`, tune what is kept."""
+def _loop(
+    encoder: Encoder,
+    task: Task,
+    settings: Settings,
+    folder: Path,
+    rows: tuple[Rows, Rows],
+    accelerator: accelerate.Accelerator,
+) -> Loop:
+    tokens, dev = (TokenRows(part, encoder, task) for part in rows)
+    if accelerator.is_main_process:
+        for notice in (*notices(tokens, task, "training"), *notices(dev, task, "dev")):
+            _log.warning(notice)
+    model = make_model(encoder, task, settings.seed, rows[0]).to(accelerator.device)
+    return Loop(model, tokens, dev, settings, folder, {}, lambda *_: None, accelerator)
+
+
+def _train(
+    loop: Loop, base: Base, cut: Cut | None, given: Tuned | None, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """Train, and write the run."""
+    if checkpoint is not None:
+        _restore_head(loop, checkpoint)
+    diff = None
+    if cut is not None:
+        diff = _learn_diff(loop, cut, given, checkpoint)
+    else:
+        _learn_densely(loop, checkpoint)
+    scores = loop.score()
+    if diff is not None:
+        diff = replace(
+            diff, provenance=provenance_of(loop.settings, loop.model.task, scores, given is not None)
+        )
+    record = record_of(loop, base, diff, scores, given is not None)
+    if loop.accelerator.is_main_process:
+        write_run(loop.folder, diff, loop.model.task, record)
+    loop.accelerator.wait_for_everyone()
+    return record
+
+
+def _learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint | None) -> Diff:
+    """The paper's three stages: find what to change, keep the largest, tune what is kept."""
     settings, model = loop.settings, loop.model
-    steps = _total_steps(loop)
-    gate_steps = round(steps * settings.gate_share)
+    parameters = parameters_of(model, settings)
+    choosing_steps = 0 if given is not None else round(loop.total_steps * settings.choosing)
+    tuning_steps = loop.total_steps - choosing_steps
 
-    if checkpoint is None or checkpoint.stage == GateStage.name:
-        # Stage 1: a relaxed L0 norm decides what to change (sections 3.1 and 3.2).
-        gate_stage = GateStage(model, loop.rows.token_ids(), settings, gate_steps)
-        loop.run(gate_stage, 0, _begin(gate_stage, checkpoint))
-        loop.record["stages"][-1]["open_share"] = gate_stage.open_share
-        loop.record["stages"][-1]["scores"] = loop.score(dev_rows, dev_tokens)
+    if checkpoint is None or checkpoint.stage != MaskStage.name:
+        # Stage 1: find what a task needs; the paper by a relaxed L0 norm (sections 3.1 and 3.2).
+        chooser: Chooser | None
+        if given is not None:
+            chooser = GivenChooser(given.difference, parameters, settings)
+        else:
+            chooser = make_chooser(model, parameters, loop.rows, settings, choosing_steps, cut.density)
+        start = None
+        if chooser is None:
+            mask: Mask = {name: np.arange(p.numel()) for name, p in parameters.items()}
+        else:
+            loop.run(chooser, 0, _begin(chooser, checkpoint))
+            loop.record["stages"][-1] |= chooser.note() | {"scores": loop.score()}
 
-        # Stage 2: the exact density, by one threshold over the whole model (section 3.3).
-        learnt = gate_stage.learnt()
-        mask = top_k(learnt, keep)
-        gate_stage.detach()
-        del gate_stage
-        mask_stage = MaskStage(model, mask, learnt, settings, steps - gate_steps)
-        loop.save(mask_stage, 0)
+            # Stage 2: the exact density, by one threshold over the whole model (section 3.3).
+            found = chooser.found()
+            mask, start = cut.mask(found, model.head_arrays()), chooser.start(found)
+            chooser.detach()
+            del found, chooser
+        mask_stage = MaskStage(model, mask, start, settings, tuning_steps)
+        best = _best(settings)
+        loop.save(mask_stage, 0, best)
         first = 0
     else:
-        mask = {
-            name.removeprefix("indices."): indices.numpy()
-            for name, indices in checkpoint.state.items()
-            if name.startswith("indices.")
-        }
-        zeros = {name: p.detach().cpu().numpy() for name, p in model.parameters_by_name().items()}
-        mask_stage = MaskStage(model, mask, zeros, settings, steps - gate_steps)
+        mask = mask_in(checkpoint.state)
+        mask_stage, best = MaskStage(model, mask, None, settings, tuning_steps), _best(settings, checkpoint)
         first = _begin(mask_stage, checkpoint)
 
     # Stage 3: the mask stays, the values learn (section 3.3).
-    loop.run(mask_stage, gate_steps, first)
-    return Diff(base, model.task, mask_stage.tensors(), model.head_arrays())
+    loop.run(mask_stage, choosing_steps, first, best)
+    return Diff(cut.base, model.task, mask_stage.tensors(), model.head_arrays())
 
 
-def _train_full(loop: Loop, checkpoint: Checkpoint | None) -> None:
-    stage = FullStage(loop.model, loop.settings, _total_steps(loop))
-    loop.run(stage, 0, _begin(stage, checkpoint))
+def _learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> None:
+    """A method to compare with, in one stage."""
+    parameters = parameters_of(loop.model, loop.settings)
+    stage = make_dense(loop.model, parameters, loop.settings, loop.total_steps)
+    trained = sum(p.numel() for p in loop.model.encoder.parameters() if p.requires_grad)
+    loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
+    loop.record["trained_parameters"] = trained
 
 
-def _total_steps(loop: Loop) -> int:
-    return max(round(loop.settings.epochs * loop.steps_per_epoch), 1)
+def _best(settings: Settings, checkpoint: Checkpoint | None = None) -> Best | None:
+    if settings.patience is None:
+        return None
+    best = Best(settings.patience)
+    best.restore(checkpoint.state if checkpoint is not None else {})
+    return best
 
 
-def _begin(stage: GateStage | MaskStage | FullStage, checkpoint: Checkpoint | None) -> int:
+def _begin(stage: Stage, checkpoint: Checkpoint | None) -> int:
     """Restore `stage` from the checkpoint, if there is one; give the step to go on with."""
     if checkpoint is None:
         return 0
@@ -155,48 +219,3 @@ def _restore_head(loop: Loop, checkpoint: Checkpoint) -> None:
     with torch.no_grad():
         loop.model.head.weight.copy_(checkpoint.state["head.weight"])
         loop.model.head.bias.copy_(checkpoint.state["head.bias"])
-
-
-def _identity(base: Base, task: Task, settings: Settings, rows: Rows) -> dict[str, Any]:
-    """All that decides a run's result, in plain values."""
-    digest = hashlib.sha256(rows.targets.tobytes())
-    for text in (*rows.texts, *(rows.pairs or ())):
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-    return {
-        "base": base.fingerprint,
-        "task": task.to_dict(),
-        "rows": digest.hexdigest(),
-        "settings": asdict(settings),
-    }
-
-
-def _provenance(settings: Settings, task: Task, scores: dict[str, float]) -> dict[str, str]:
-    """What a `.dpf` file says of how its diff came about."""
-    return {
-        "method": settings.method.value,
-        "density": str(settings.density),
-        "seed": str(settings.seed),
-        f"dev_{task.metric}": f"{scores[task.metric]:.4f}",
-        "edgediff": importlib.metadata.version("edgediff"),
-    }
-
-
-def _record(
-    loop: Loop, base: Base, task: Task, rows: tuple[Rows, Rows], diff: Diff | None, scores: dict[str, float]
-) -> dict[str, Any]:
-    packages = ("edgediff", "torch", "transformers", "accelerate")
-    return {
-        "method": loop.settings.method,
-        "task": task.name,
-        "metric": task.metric,
-        "scores": {"dev": scores},
-        "base": asdict(base),
-        "nnz": diff.nnz if diff else None,
-        "density": diff.density if diff else None,
-        "rows": {"train": len(rows[0]), "dev": len(rows[1])},
-        "settings": asdict(loop.settings),
-        "precision": "bf16" if loop.autocast else "fp32",
-        "device": loop.accelerator.device.type,
-        **loop.record,
-        "versions": {name: importlib.metadata.version(name) for name in packages},
-    }

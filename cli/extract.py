@@ -1,0 +1,62 @@
+"""`edgediff extract`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgediff.extras import require
+from edgediff_cli.show import parse_bytes, progress_bar, say, show_warnings
+
+
+def extract(
+    model: Annotated[
+        str, typer.Argument(help="The encoder that was fine-tuned: a name, folder or `minilm`.")
+    ],
+    tuned: Annotated[Path, typer.Argument(help="The fine-tuned checkpoint's folder.")],
+    run: Annotated[Path, typer.Argument(help="The RUN folder to make.")],
+    task: Annotated[str, typer.Option(help="A GLUE task's name (sst2, mrpc, ...) or a .toml or .json file.")],
+    train: Annotated[
+        Path | None, typer.Option(help="Labelled rows to tune the kept values on; else they are only cut.")
+    ] = None,
+    dev: Annotated[Path | None, typer.Option(help="Labelled rows to score the result on.")] = None,
+    density: Annotated[float, typer.Option(help="The share of the parameters that may change.")] = 0.005,
+    size: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_bytes, metavar="SIZE", help="In place of --density: the packed file's, 100KB."
+        ),
+    ] = None,
+    epochs: Annotated[float, typer.Option(help="Passes over the rows.")] = 3.0,
+    seed: Annotated[int, typer.Option(help="Decides the order of rows and dropout.")] = 0,
+    rows: Annotated[
+        int | None, typer.Option(help="Use only this many training rows, drawn at random.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the RUN folder's last checkpoint.")
+    ] = False,
+) -> None:
+    """Make a diff from a fine-tuned checkpoint: cut it, and with rows tune what is kept."""
+    require("train", "edgediff extract")
+    from edgediff.train import Settings
+    from edgediff.train import extract as extract_diff
+
+    show_warnings()
+    say(f"comparing {tuned} with {model} ...")
+    with progress_bar() as progress:
+        record = extract_diff(
+            model,
+            tuned,
+            run,
+            task=task,
+            train=train,
+            dev=dev,
+            settings=Settings(density=density, size=size, epochs=epochs, seed=seed),
+            rows=rows,
+            resume=resume,
+            progress=progress,
+        )
+    score = record["scores"].get("dev", {}).get(record["metric"])
+    told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
+    total = record["base"]["parameters"]
+    typer.echo(f"{run}: {record['task']}, {told}, {record['nnz']:,} of {total:,} parameters changed")

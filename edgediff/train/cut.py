@@ -1,0 +1,84 @@
+"""Stage 2: which of the entries found are kept (Guo, Rush, Kim, section 3.3), by number or by bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgediff.diff import Base, Diff, Head, Task, TensorDiff
+from edgediff.errors import SettingError
+from edgediff.pack import fit, top_k
+from edgediff.train.settings import Settings
+
+Mask = Mapping[str, NDArray[np.int64]]
+"""Flat indices by parameter, strictly increasing; parameters without one are absent."""
+
+_USUAL_BITS = 8
+"""About what an entry takes in a packed file; says how many gates to aim at for a size."""
+_MARGIN = 0.95
+"""Values change while they are tuned and with them their bits: the cut leaves this much room."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """How much is kept.
+
+    Attributes:
+        base: of the diff.
+        task: of the diff.
+        keep: how many entries, or None where `size` decides.
+        size: the most bytes of the packed file, or None.
+        bits: a value's bits, as `pack` takes them.
+    """
+
+    base: Base
+    task: Task
+    keep: int | None
+    size: int | None
+    bits: int | None
+
+    @classmethod
+    def of(cls, base: Base, task: Task, settings: Settings) -> "Cut":
+        """The cut that `settings` ask for.
+
+        Raises:
+            SettingError: the density keeps no entry, or the size does not hold the head.
+        """
+        if settings.size is None:
+            keep = round(settings.density * base.parameters)
+            if keep < 1:
+                raise SettingError(
+                    f"density {settings.density} keeps no entry of {base.parameters} parameters"
+                )
+            return cls(base, task, keep, None, settings.bits)
+        cut = cls(base, task, None, settings.size, settings.bits)
+        empty = np.zeros((task.outputs, base.width), np.float32)
+        fit(Diff(base, task, (), Head(empty, empty[:, 0])), cut._room, cut.bits)
+        return cut
+
+    @property
+    def density(self) -> float:
+        """The share of the encoder's parameters that will be kept, roughly where a size decides."""
+        keep = self.keep if self.keep is not None else 8 * (self.size or 0) / _USUAL_BITS
+        return min(keep / self.base.parameters, 1.0)
+
+    def mask(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
+        """The entries of largest magnitude over all parameters together, by one threshold.
+
+        Where a size decides, those that are worth most per byte of the packed file if `found` were values.
+        """
+        if self.keep is not None:
+            return top_k(found, self.keep)
+        candidates = top_k(found, 8 * self._room // 2)  # no entry takes less than two bits
+        tensors = tuple(
+            TensorDiff(name, found[name].shape, indices, found[name].reshape(-1)[indices])
+            for name, indices in candidates.items()
+        )
+        kept = fit(Diff(self.base, self.task, tensors, head), self._room, self.bits)
+        return {tensor.name: tensor.indices for tensor in kept.tensors}
+
+    @property
+    def _room(self) -> int:
+        assert self.size is not None
+        return int(_MARGIN * self.size)

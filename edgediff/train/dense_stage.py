@@ -1,0 +1,79 @@
+"""Dense training: of every parameter to compare with, or for a while to see which entries it moves."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgediff.train.model import TaskModel
+from edgediff.train.settings import Settings
+from edgediff.train.stage import Chooser, Parameters, Stage, State, adam, clip, learn_only
+
+
+class DenseStage(Stage):
+    """Trains whole parameters and the head with AdamW."""
+
+    name = "dense"
+
+    def __init__(
+        self, model: TaskModel, parameters: Parameters, settings: Settings, steps: int, rate: float
+    ) -> None:
+        super().__init__(settings, steps)
+        self._named = parameters
+        learn_only(model.encoder, parameters.values())
+        self._head: list[Tensor] = list(model.head.parameters())
+        encoder: list[Tensor] = list(parameters.values())
+        groups = [(self._head, settings.head_rate, False)]
+        self.optimizer = adam([(encoder, rate, False), *groups] if encoder else groups)
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Clip, and step."""
+        clip(self._named.values(), self.settings.clip)
+        clip(self._head, self.settings.clip)
+        self.set_rates(step)
+        self.optimizer.step()
+
+    def state(self) -> State:
+        """The state after a whole step."""
+        return super().state() | {f"encoder.{name}": p.detach() for name, p in self._named.items()}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        super().restore(state)
+        for name, parameter in self._named.items():
+            parameter.copy_(state[f"encoder.{name}"])
+
+
+class DenseChooser(DenseStage, Chooser):
+    """Finds how far dense training moves each entry; with `keep_values`, tuning goes on from there."""
+
+    def __init__(
+        self,
+        model: TaskModel,
+        parameters: Parameters,
+        settings: Settings,
+        steps: int,
+        keep_values: bool,
+    ) -> None:
+        super().__init__(model, parameters, settings, steps, settings.dense_rate)
+        self._base = {name: p.detach().clone() for name, p in parameters.items()}
+        self._keep_values = keep_values
+
+    @torch.no_grad()
+    def found(self) -> dict[str, NDArray[np.float32]]:
+        """The difference to the base."""
+        return {name: (p - self._base[name]).cpu().numpy() for name, p in self._named.items()}
+
+    def start(self, found: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]] | None:
+        """The difference itself, or nothing."""
+        return found if self._keep_values else None
+
+    @torch.no_grad()
+    def detach(self) -> None:
+        """Put the base back."""
+        for name, parameter in self._named.items():
+            parameter.copy_(self._base[name])

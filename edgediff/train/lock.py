@@ -1,0 +1,36 @@
+"""One process (or one launch of several) at a time in a RUN folder."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import accelerate
+from filelock import FileLock, Timeout
+
+from edgediff.errors import RunError
+
+LOCK_FILE = ".lock"
+
+
+@contextmanager
+def lock_folder(folder: Path, accelerator: accelerate.Accelerator) -> Iterator[None]:
+    """Hold the folder for the block; a killed process lets go of it by itself.
+
+    Raises:
+        RunError: another process holds it.
+    """
+    if not accelerator.is_main_process:
+        yield
+        return
+    lock = FileLock(folder / LOCK_FILE)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise RunError(
+            f"{folder} is in use by another process: wait for it, or name another folder"
+        ) from error
+    try:
+        yield
+    finally:
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+        lock.release()

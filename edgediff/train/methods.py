@@ -1,0 +1,70 @@
+"""Each method as the stages that it is made of."""
+
+import re
+
+from edgediff.errors import SettingError
+from edgediff.train.batches import TokenRows
+from edgediff.train.choosers import FisherChooser, RandomChooser
+from edgediff.train.dense_stage import DenseChooser, DenseStage
+from edgediff.train.gate_stage import GateStage
+from edgediff.train.lora import attach_lora
+from edgediff.train.model import TaskModel
+from edgediff.train.settings import Method, Settings
+from edgediff.train.stage import Chooser, Parameters
+
+
+def parameters_of(model: TaskModel, settings: Settings) -> Parameters:
+    """The encoder's parameters that the run may change, sorted by name.
+
+    Raises:
+        SettingError: none are left.
+    """
+    named = {name: p for name, p in model.parameters_by_name().items() if settings.allows(name)}
+    if settings.method is Method.BITFIT:
+        named = {name: p for name, p in named.items() if name.endswith(".bias")}
+    if settings.method is Method.LAST_LAYER:
+        last = _last_layer(list(named))
+        named = {name: p for name, p in named.items() if name.startswith(last)}
+    if not named:
+        raise SettingError("components and exclude leave no parameter that may change")
+    return named
+
+
+def make_chooser(
+    model: TaskModel,
+    parameters: Parameters,
+    rows: TokenRows,
+    settings: Settings,
+    steps: int,
+    density: float,
+) -> Chooser | None:
+    """The stage that finds what to keep; None where the method knows it without one."""
+    match settings.method:
+        case Method.STRUCTURED | Method.DIFF:
+            return GateStage(model, parameters, rows.token_ids(), settings, steps, density)
+        case Method.EARLY | Method.MAGNITUDE:
+            keep = settings.method is Method.MAGNITUDE
+            return DenseChooser(model, parameters, settings, steps, keep_values=keep)
+        case Method.FISHER:
+            return FisherChooser(model, parameters, settings, steps)
+        case Method.RANDOM:
+            return RandomChooser(parameters, settings)
+        case _:
+            return None
+
+
+def make_dense(model: TaskModel, parameters: Parameters, settings: Settings, steps: int) -> DenseStage:
+    """The one stage of a method that gives no diff."""
+    if settings.method is Method.LORA:
+        adapters = attach_lora(model.encoder.model, parameters, settings.lora_rank, settings.seed)
+        return DenseStage(model, adapters, settings, steps, settings.lora_rate)
+    return DenseStage(model, parameters, settings, steps, settings.dense_rate)
+
+
+def _last_layer(names: list[str]) -> str:
+    """The common beginning of the names of the last layer's parameters, such as `encoder.layer.5.`."""
+    numbered = [found for name in names if (found := re.match(r"(.*?layers?\.)(\d+)\.", name))]
+    if not numbered:
+        raise SettingError("method last-layer: no parameter that may change has a numbered layer in its name")
+    last = max(numbered, key=lambda found: int(found[2]))
+    return f"{last[1]}{last[2]}."

@@ -1,0 +1,70 @@
+"""What a run leaves in writing: its identity, `train.json`, and the provenance inside a `.dpf` file."""
+
+import hashlib
+import importlib.metadata
+import json
+from dataclasses import asdict
+from typing import Any
+
+from edgediff.diff import Base, Diff, Task, fingerprint
+from edgediff.encoder import Tuned
+from edgediff.score import Rows, Scores
+from edgediff.train.loop import Loop
+from edgediff.train.settings import Settings
+
+EXTRACT = "extract"
+"""The method of a diff that was cut from a fine-tuned checkpoint."""
+_PACKAGES = ("edgediff", "torch", "transformers", "accelerate")
+
+
+def identity_of(
+    base: Base, task: Task, settings: Settings, rows: Rows, given: Tuned | None
+) -> dict[str, Any]:
+    """All that decides a run's result, in plain values."""
+    digest = hashlib.sha256()
+    for text in (*rows.texts, *(rows.pairs or ()), *map(repr, rows.targets)):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    identity = {
+        "edgediff": importlib.metadata.version("edgediff"),
+        "base": base.fingerprint,
+        "task": task.to_dict(),
+        "rows": digest.hexdigest(),
+        "settings": asdict(settings),
+        "tuned": fingerprint(given.difference.items()) if given is not None else None,
+    }
+    return dict(json.loads(json.dumps(identity)))  # as a checkpoint gives it back: tuples become lists
+
+
+def provenance_of(settings: Settings, task: Task, scores: Scores, given: bool) -> dict[str, str]:
+    """What a `.dpf` file says of how its diff came about."""
+    return {
+        "method": EXTRACT if given else settings.method.value,
+        "density" if settings.size is None else "size": str(settings.size or settings.density),
+        "seed": str(settings.seed),
+        **({f"dev_{task.metric}": f"{scores[task.metric]:.4f}"} if scores else {}),
+        "edgediff": importlib.metadata.version("edgediff"),
+    }
+
+
+def record_of(loop: Loop, base: Base, diff: Diff | None, scores: Scores, given: bool) -> dict[str, Any]:
+    """The content of `train.json`."""
+    task, settings = loop.model.task, loop.settings
+    named = {"train": loop.rows, "dev": loop.dev}
+    return {
+        "method": EXTRACT if given else settings.method,
+        "task": task.name,
+        "metric": task.metric,
+        "scores": {"dev": scores},
+        "base": asdict(base),
+        "nnz": diff.nnz if diff else None,
+        "density": diff.density if diff else None,
+        "rows": {name: len(tokens.rows) for name, tokens in named.items()},
+        "cut_rows": {name: tokens.cut for name, tokens in named.items()},
+        "label_counts": {name: tokens.rows.label_counts(task) for name, tokens in named.items()},
+        "settings": asdict(settings),
+        "precision": "bf16" if loop.autocast else "fp32",
+        "device": loop.accelerator.device.type,
+        "processes": loop.accelerator.num_processes,
+        **loop.record,
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+    }

@@ -1,0 +1,119 @@
+"""Many tasks over one encoder: a list in one file, a RUN folder each, as many at once as asked."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from edgediff.errors import OutputError, RunError, TaskError
+from edgediff.train.settings import Settings, make_settings
+from edgediff.train.train import train
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task of a list.
+
+    Attributes:
+        name: of its RUN folder.
+        task: a built-in task's name, or a task file.
+        train, dev: its labelled files, or None for a built-in task's own.
+        settings: of the run.
+        rows: at most so many training rows.
+    """
+
+    name: str
+    task: str
+    train: Path | None
+    dev: Path | None
+    settings: Settings
+    rows: int | None
+
+
+def read_tasks(path: Path, settings: Mapping[str, Any] | None = None) -> list[Job]:
+    """The tasks of a TOML file, with one `[[tasks]]` table each.
+
+    A table holds `task`, and if need be `name` (of the RUN folder; else the task's), `train`, `dev`, `rows`
+    and any setting of `Settings`; `[defaults]` holds settings for all. `settings` are stronger than the
+    file's. Files are looked for beside the TOML file.
+
+    Raises:
+        TaskError: the file cannot be read or lacks a key, or two tasks have one name.
+        SettingError: a setting that cannot be used.
+    """
+    try:
+        plain = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise TaskError(f"{path} cannot be read: {error}") from error
+    listed, defaults = plain.get("tasks"), plain.get("defaults", {})
+    if not isinstance(listed, list) or not listed or not isinstance(defaults, dict):
+        raise TaskError(f"{path} holds no [[tasks]] tables")
+    jobs = [
+        _job(path, number, {**defaults, **table, **(settings or {})})
+        for number, table in enumerate(listed, 1)
+    ]
+    names = [job.name for job in jobs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise TaskError(f"{path}: two tasks have the name {twice[0]!r}, expected one each: give a `name`")
+    return jobs
+
+
+def train_tasks(
+    model: str | Path, folder: Path, jobs: list[Job], workers: int = 1
+) -> Iterator[tuple[str, dict[str, Any] | Exception]]:
+    """Train each job into `folder/NAME`, `workers` at once; give names and records as they are ready.
+
+    A finished RUN folder is not trained again, an unfinished one goes on from its checkpoint. An error of one
+    job comes in the place of its record and leaves the others alone.
+
+    Raises:
+        OutputError: `folder` cannot be created.
+        RunError: fewer than one worker.
+    """
+    if workers < 1:
+        raise RunError(f"workers is {workers}, expected at least 1")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:  # torch's threads do not survive a fork
+        running = {pool.submit(_train, model, folder / job.name, job): job.name for job in jobs}
+        for future in as_completed(running):
+            failure = future.exception()
+            yield running[future], failure if isinstance(failure, Exception) else future.result()
+
+
+def _train(model: str | Path, run: Path, job: Job) -> dict[str, Any]:
+    return train(
+        model,
+        run,
+        task=job.task,
+        train=job.train,
+        dev=job.dev,
+        settings=job.settings,
+        rows=job.rows,
+        resume=True,
+    )
+
+
+def _job(path: Path, number: int, plain: dict[str, Any]) -> Job:
+    where = f"{path}, task {number}"
+    task = plain.pop("task", None)
+    files = {key: plain.pop(key, None) for key in ("train", "dev")}
+    for key, value in {"task": task, **files}.items():
+        if not isinstance(value, str) and (value is not None or key == "task"):
+            raise TaskError(f"{where}: {key} is {value!r:.80}, expected a text")
+    beside = {key: path.parent / value if value else None for key, value in files.items()}
+    assert isinstance(task, str)
+    if task.endswith((".toml", ".json")):
+        task = str(path.parent / task)
+    name = plain.pop("name", Path(task).stem)
+    if not isinstance(name, str) or not name or "/" in name or name.startswith("."):
+        raise TaskError(f"{where}: name is {name!r:.80}, expected the name of a folder")
+    rows = plain.pop("rows", None)
+    if rows is not None and type(rows) is not int:
+        raise TaskError(f"{where}: rows is {rows!r:.80}, expected a whole number")
+    return Job(name, task, beside["train"], beside["dev"], make_settings(plain, where), rows)
