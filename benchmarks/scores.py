@@ -1,0 +1,183 @@
+"""Dev scores of sparse diffs, packed and on onnxruntime, against full fine-tuning at equal steps.
+
+    python -m benchmarks.scores OUT --data FOLDER [--methods full early ...] [--seeds 3] [--density 0.005]
+
+FOLDER holds `TASK/train.jsonl.gz` and `TASK/dev.jsonl.gz` with the fields `sentence`, or `sentence1` and
+`sentence2`, and `label`. Every method tries its rates with seed 0; the best rate of a task then gets the
+other seeds. A run leaves one JSON file in OUT and is not repeated, so the command can be stopped and given
+again; with `--table` it only prints what is there.
+"""
+
+import argparse
+import dataclasses
+import json
+import shutil
+import statistics
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgediff.diff import Task
+from edgediff.diff.glue import GLUE_TASKS
+from edgediff.export import export
+from edgediff.pack import pack
+from edgediff.runtime import eval
+from edgediff.train import Method, Settings, train
+
+EPOCHS = {"sst2": 3.0, "mrpc": 5.0, "stsb": 5.0, "qnli": 3.0, "mnli": 3.0}
+ROWS = {"sst2": 20_000, "mnli": 20_000}
+RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
+    Method.FULL: ("dense_rate", (1e-4, 2e-4, 5e-5)),
+    Method.EARLY: ("mask_rate", (2e-3, 4e-3, 1e-3)),
+    Method.STRUCTURED: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.DIFF: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.MAGNITUDE: ("mask_rate", (1e-3, 5e-4, 2e-3)),
+    Method.FISHER: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.RANDOM: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.BITFIT: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.LAST_LAYER: ("dense_rate", (2e-4, 1e-4, 4e-4)),
+    Method.LORA: ("lora_rate", (2e-3, 1e-3, 4e-3)),
+}
+"""The setting that is varied, and its values, the likely best first."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run of the plan."""
+
+    task: str
+    method: Method
+    density: float
+    rate: float
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """The name of its result."""
+        density = f"-{self.density:g}" if self.method.sparse else ""
+        return f"{self.task}-{self.method}{density}-{self.rate:g}-s{self.seed}"
+
+    def settings(self) -> Settings:
+        """The settings: the defaults, but for what the plan varies."""
+        name, _ = RATES[self.method]
+        plain = {name: self.rate, "density": self.density, "seed": self.seed, "epochs": EPOCHS[self.task]}
+        return Settings(method=self.method, **plain)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Run what is missing of the plan, then print the table."""
+    arguments = _arguments()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    if not arguments.table:
+        base = arguments.out / "base"
+        if not base.is_dir():
+            export("minilm", base)
+        for run in _plan(arguments):
+            if _result(arguments.out, run) is None:
+                _train(run, arguments.out, arguments.data / run.task, base)
+                found = _result(arguments.out, run)
+                print(f"{run.key}: {found['score']:.4f}" if found else run.key, flush=True)
+    print(_table(arguments))
+
+
+def _plan(arguments: argparse.Namespace) -> Iterator[Run]:
+    """Every run, the other seeds of a rate as soon as it is known to be the best."""
+    pairs = [(task, method) for task in arguments.tasks for method in map(Method, arguments.methods)]
+    for tried in range(arguments.rates):
+        for task, method in pairs:
+            yield Run(task, method, arguments.density, RATES[method][1][tried], 0)
+    for seed in range(1, arguments.seeds):
+        for task, method in pairs:
+            best = _best(arguments.out, task, method, arguments.density)
+            if best is not None:
+                yield dataclasses.replace(best, seed=seed)
+
+
+def _best(out: Path, task: str, method: Method, density: float) -> Run | None:
+    runs = [Run(task, method, density, rate, 0) for rate in RATES[method][1]]
+    scored = [(found["score"], run) for run in runs if (found := _result(out, run))]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
+
+
+def _train(run: Run, out: Path, data: Path, base: Path) -> None:
+    folder, dpf = out / "run", out / "task.dpf"
+    shutil.rmtree(folder, ignore_errors=True)
+    files = {"train": data / "train.jsonl.gz", "dev": data / "dev.jsonl.gz"}
+    record = train(
+        "minilm", folder, task=_task(run.task), settings=run.settings(), rows=ROWS.get(run.task), **files
+    )
+    result: dict[str, Any] = {**asdict(run), "score": record["scores"]["dev"][record["metric"]]}
+    if run.method.sparse:
+        diff = pack(folder, dpf)
+        result |= {
+            "unpacked": result["score"],
+            "score": eval(base, dpf, files["dev"]).score,
+            "bytes": dpf.stat().st_size,
+            "nnz": diff.nnz,
+        }
+    else:
+        result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
+    result |= {key: record[key] for key in ("metric", "stages", "rows", "precision", "settings", "versions")}
+    (out / f"{run.key}.json").write_text(json.dumps(result, indent=2) + "\n")
+    shutil.rmtree(folder)
+    dpf.unlink(missing_ok=True)
+
+
+def _task(name: str) -> Task:
+    task = GLUE_TASKS[name]
+    pair = {"text": "sentence1", "text_pair": "sentence2"} if task.text_pair else {"text": "sentence"}
+    return dataclasses.replace(task, **pair)  # type: ignore[arg-type]
+
+
+def _result(out: Path, run: Run) -> dict[str, Any] | None:
+    path = out / f"{run.key}.json"
+    return dict(json.loads(path.read_text())) if path.is_file() else None
+
+
+def _table(arguments: argparse.Namespace) -> str:
+    """Scores in percent: the mean over seeds, half the distance of the outer ones, and how many."""
+    columns = ("task", "method", "density", "rates tried (seed 0)", "score", "seeds", "bytes")
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    means: dict[Method, list[float]] = {}
+    for method in map(Method, arguments.methods):
+        for task in arguments.tasks:
+            best = _best(arguments.out, task, method, arguments.density)
+            if best is None:
+                continue
+            seeds = [dataclasses.replace(best, seed=seed) for seed in range(arguments.seeds)]
+            found = [result for run in seeds if (result := _result(arguments.out, run))]
+            scores = [100 * result["score"] for result in found]
+            tried = [
+                f"{rate:g}: {100 * result['score']:.1f}"
+                for rate in RATES[method][1]
+                if (result := _result(arguments.out, dataclasses.replace(best, rate=rate)))
+            ]
+            spread = f" ± {(max(scores) - min(scores)) / 2:.2f}" if len(scores) > 1 else ""
+            size = round(statistics.mean(result["bytes"] for result in found))
+            density = f"{best.density:.2%}" if method.sparse else ""
+            lines.append(
+                f"| {task} | {method} | {density} | {', '.join(tried)} | {statistics.mean(scores):.2f}{spread}"
+                f" | {len(scores)} | {size:,} |"
+            )
+            means.setdefault(method, []).append(statistics.mean(scores))
+    for method, values in means.items():
+        lines.append(f"| mean of {len(values)} | {method} | | | {statistics.mean(values):.2f} | | |")
+    return "\n".join(lines)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "qnli"], choices=list(EPOCHS))
+    parser.add_argument("--methods", nargs="+", default=["full", "early", "structured"], choices=list(Method))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rates", type=int, default=3, choices=(1, 2, 3), help="try so many of each")
+    parser.add_argument("--density", type=float, default=0.005)
+    parser.add_argument("--table", action="store_true", help="only print what has been run")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
