@@ -157,7 +157,8 @@ def _table(arguments: argparse.Namespace) -> str:
             size = round(statistics.mean(result["bytes"] for result in found))
             density = f"{best.density:.2%}" if method.sparse else ""
             lines.append(
-                f"| {task} | {method} | {density} | {', '.join(tried)} | {statistics.mean(scores):.2f}{spread}"
+                f"| {task} | {method} | {density} | {', '.join(tried)}"
+                f" | {statistics.mean(scores):.2f}{spread}"
                 f" | {len(scores)} | {size:,} |"
             )
             means.setdefault(method, []).append(statistics.mean(scores))

@@ -1,24 +1,27 @@
 """A fine-tuned checkpoint against the encoder that it came from."""
 
+import json
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 from safetensors import SafetensorError
-from transformers.utils import SAFE_WEIGHTS_NAME, WEIGHTS_NAME
+from safetensors.torch import load_file
 
-from edgediff.diff import Head, Task
-from edgediff.encoder.encoder import Encoder, quiet_transformers
+from edgediff.diff import Head, Kind, Task
+from edgediff.encoder.encoder import Encoder
 from edgediff.errors import ModelError
 
 _HEADS = ("classifier", "qa_outputs")
 """What transformers calls a head that is one linear layer."""
 _DEEPER = ("pre_classifier.", "classifier.dense.", "classifier.out_proj.")
 """Parts of heads with a hidden layer, which a diff's linear head cannot hold."""
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+"""What transformers calls a checkpoint's weights; `.index.json` follows where they are in several files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,26 +77,43 @@ def _state(folder: Path) -> dict[str, torch.Tensor]:
     """All tensors of a checkpoint, whatever model class it was saved from."""
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} is no checkpoint folder: it has no config.json")
+    state: dict[str, Any] = {}
     try:
-        with quiet_transformers():
-            if (folder / SAFE_WEIGHTS_NAME).is_file():
-                from safetensors.torch import load_file
-
-                return load_file(folder / SAFE_WEIGHTS_NAME)
-            if (folder / WEIGHTS_NAME).is_file():
-                return dict(torch.load(folder / WEIGHTS_NAME, map_location="cpu", weights_only=True))
-            model: Any = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
-            return dict(model.state_dict())  # in several files, which transformers puts together
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        for path in _weight_files(folder):
+            state |= load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
+    except (OSError, ValueError, RuntimeError, TypeError, KeyError, EOFError, SafetensorError) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"{folder} cannot be read as a checkpoint: {reason}") from error
+    return {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    for name in _WEIGHTS:
+        if (folder / name).is_file():
+            return [folder / name]
+        index = folder / f"{name}.index.json"
+        if index.is_file():
+            parts = json.loads(index.read_text("utf-8"))["weight_map"].values()
+            return [folder / Path(part).name for part in sorted(set(parts))]
+    raise ModelError(f"{folder} is no checkpoint folder: it has neither of {', '.join(_WEIGHTS)}")
+
+
+def _load_pickled(path: Path) -> dict[str, Any]:
+    """Tensors alone: a pickle that wants more is refused before any of it runs."""
+    try:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        raise ModelError(f"{path} is refused: it holds more than tensors") from error
 
 
 def _head(state: dict[str, torch.Tensor], encoder: Encoder, task: Task) -> Head | None:
-    if any(name.startswith(_DEEPER) for name in state):
+    """The head in what the encoder's own parameters left over of `state`."""
+    # A pooler that the encoder lacks is a part of the head: so it is with DeBERTa.
+    deeper = _DEEPER if task.per_token else (*_DEEPER, "pooler.")
+    if any(name.startswith(deeper) for name in state):
         return None
-    for name in _HEADS:
-        weight, bias = state.get(f"{name}.weight"), state.get(f"{name}.bias")
-        if weight is not None and bias is not None and tuple(weight.shape) == (task.outputs, encoder.width):
-            return Head(weight.float().numpy(), bias.float().numpy())
-    return None
+    name = _HEADS[task.kind is Kind.QUESTION_ANSWERING]
+    weight, bias = state.get(f"{name}.weight"), state.get(f"{name}.bias")
+    if weight is None or bias is None or tuple(weight.shape) != (task.outputs, encoder.width):
+        return None
+    return Head(weight.float().numpy(), bias.float().numpy())

@@ -119,7 +119,9 @@ def _of_window(feature: Feature, answers: Answers) -> tuple[int, int]:
     """The tokens that the first answer begins and ends with; token 0 where the window lacks it."""
     if not answers.texts:
         return 0, 0
-    first, last = answers.starts[0], answers.starts[0] + len(answers.texts[0]) - 1
+    text = answers.texts[0]
+    first = answers.starts[0] + len(text) - len(text.lstrip())  # white space is of no token
+    last = answers.starts[0] + len(text.rstrip()) - 1
     context = feature.sequence == 1
     ends = [
         np.flatnonzero(context & (feature.offsets[:, 0] <= place) & (place < feature.offsets[:, 1]))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edgediff.diff import Base, Diff, Head, Task, TensorDiff
 from edgediff.errors import SettingError
 from edgediff.pack import fit, top_k
+from edgediff.train.record import provenance_of
 from edgediff.train.settings import Settings
 
 Mask = Mapping[str, NDArray[np.int64]]
@@ -30,6 +31,7 @@ class Cut:
         keep: how many entries, or None where `size` decides.
         size: the most bytes of the packed file, or None.
         bits: a value's bits, as `pack` takes them.
+        provenance: of the diff, near enough; it has its bytes in the file.
     """
 
     base: Base
@@ -37,24 +39,26 @@ class Cut:
     keep: int | None
     size: int | None
     bits: int | None
+    provenance: dict[str, str]
 
     @classmethod
-    def of(cls, base: Base, task: Task, settings: Settings) -> "Cut":
-        """The cut that `settings` ask for.
+    def of(cls, base: Base, task: Task, settings: Settings, given: bool = False) -> "Cut":
+        """The cut that `settings` ask for; `given` is whether the difference is a checkpoint's.
 
         Raises:
             SettingError: the density keeps no entry, or the size does not hold the head.
         """
+        provenance = provenance_of(settings, task, {task.metric: 0.0}, given)
         if settings.size is None:
             keep = round(settings.density * base.parameters)
             if keep < 1:
                 raise SettingError(
                     f"density {settings.density} keeps no entry of {base.parameters} parameters"
                 )
-            return cls(base, task, keep, None, settings.bits)
-        cut = cls(base, task, None, settings.size, settings.bits)
+            return cls(base, task, keep, None, settings.bits, provenance)
+        cut = cls(base, task, None, settings.size, settings.bits, provenance)
         empty = np.zeros((task.outputs, base.width), np.float32)
-        fit(Diff(base, task, (), Head(empty, empty[:, 0])), cut._room, cut.bits)
+        fit(Diff(base, task, (), Head(empty, empty[:, 0]), provenance), cut._room, cut.bits)
         return cut
 
     @property
@@ -75,7 +79,7 @@ class Cut:
             TensorDiff(name, found[name].shape, indices, found[name].reshape(-1)[indices])
             for name, indices in candidates.items()
         )
-        kept = fit(Diff(self.base, self.task, tensors, head), self._room, self.bits)
+        kept = fit(Diff(self.base, self.task, tensors, head, self.provenance), self._room, self.bits)
         return {tensor.name: tensor.indices for tensor in kept.tensors}
 
     @property

@@ -12,6 +12,7 @@ from edgediff.format.run_folder import write_run
 from edgediff.score import load_task
 from edgediff.train.cut import Cut
 from edgediff.train.loop import Progress
+from edgediff.train.methods import parameters_of
 from edgediff.train.notices import tensor_notices
 from edgediff.train.record import EXTRACT, provenance_of
 from edgediff.train.settings import Settings
@@ -66,7 +67,8 @@ def extract(
     definition = task if isinstance(task, Task) else load_task(task)
     encoder = load_encoder(model)
     base = encoder.base()
-    cut = Cut.of(base, definition, settings)
+    parameters = parameters_of(encoder, settings)
+    cut = Cut.of(base, definition, settings, given=True)
     given = load_tuned(tuned, encoder, definition)
     for notice in tensor_notices(str(tuned), given):
         _log.warning(notice)
@@ -75,7 +77,7 @@ def extract(
             f"{tuned} has no linear head of {definition.outputs} outputs for task {definition.name!r}:"
             " give rows to learn one from"
         )
-    allowed = {name: values for name, values in given.difference.items() if settings.allows(name)}
+    allowed = {name: given.difference[name] for name in parameters}
     tensors = tuple(
         TensorDiff(name, allowed[name].shape, indices, allowed[name].reshape(-1)[indices])
         for name, indices in cut.mask(allowed, given.head).items()

@@ -13,7 +13,7 @@ from edgediff.train.feedback import L0Feedback
 from edgediff.train.model import TaskModel
 from edgediff.train.noise import NoisePool, NoiseSlices
 from edgediff.train.settings import L0Form, Method, Settings
-from edgediff.train.stage import Chooser, Parameters, State, adam, clip, learn_only
+from edgediff.train.stage import Chooser, Parameters, State, adam, clip, clip_known, learn_only
 
 CHUNK = 1 << 18
 """Entries worked on at a time: small enough that a chunk's buffers stay in the processor's cache."""
@@ -52,6 +52,11 @@ class GateStage(Chooser):
 
     For the method `structured` every matrix and every vector is a group with a gate of its own, on top of
     those of its entries; for `diff` the groups' gates are 1 and stay so.
+
+    In a step whose sample closes a group's gate, no gradient can reach its entries, so they rest: the backward
+    pass leaves the parameter out, and neither w nor its gates move. What the L0 term would have done to them
+    is done in the steps that find the group open, at full weight in place of the group's probability of being
+    open: the same on average, and most groups of a trained run are closed in most steps.
     """
 
     name = "gates"
@@ -75,12 +80,16 @@ class GateStage(Chooser):
         ]
         device = model.head.weight.device
         self.structured = settings.method is Method.STRUCTURED
+        self._product = settings.l0_form is L0Form.PRODUCT
         self.group_log_alpha = torch.full((len(parameters),), gates.START_LOG_ALPHA, device=device)
         self._head: list[Tensor] = list(model.head.parameters())
         self._noise = NoisePool(settings.seed, device)
         self._scratch = gates.Scratch.of(CHUNK, self.group_log_alpha)
         self._total = sum(p.numel() for p in model.encoder.model.parameters())
-        live = sum(t.w.numel() for t in self.tensors) / self._total
+        # The expected number of open entries of each group, as of the last step that found the group open.
+        self._expected = torch.tensor([float(t.w.numel()) for t in self.tensors], dtype=torch.float64)
+        self._at_base: set[str] = set()  # parameters that hold the base's own values
+        live = float(self._expected.sum()) / self._total
         self._feedback = L0Feedback(live, settings.open_factor * density, steps)
         self.open_share = live
         w, log_alpha = [t.w for t in self.tensors], [t.log_alpha for t in self.tensors]
@@ -96,9 +105,13 @@ class GateStage(Chooser):
     def prepare(self, step: int) -> None:
         """Sample the gates of `step` and write `base + w * z * z_group` into the model."""
         noise, group_gates, _ = self._draw(step)
-        for tensor in self.tensors:
-            tensor.w.grad = None  # it is the last step's weight gradient; free it before the next one
         for tensor, group in zip(self.tensors, group_gates.tolist(), strict=True):
+            tensor.w.grad = None  # it is the last step's weight gradient; free it before the next one
+            tensor.parameter.requires_grad_(not self._rests(group))
+            if self._rests(group):
+                self._write_base(tensor)
+                continue
+            self._at_base.discard(tensor.name)
             target = tensor.parameter.data if tensor.rows is None else torch.empty_like(tensor.base)
             flat = target.view(-1)
             for part in _chunks(len(tensor.w)):
@@ -118,26 +131,29 @@ class GateStage(Chooser):
     def update(self, step: int) -> None:
         """Carry the gradients on to w and the gates, clip each kind on its own, and step."""
         noise, group_gates, group_noise = self._draw(step)
-        l0_weight, product = self._feedback.weight, self.settings.l0_form is L0Form.PRODUCT
+        l0_weight = self._feedback.weight
         open_groups = self._open_groups()
-        dots, expected = [], []
-        for tensor, group, p_group in zip(
-            self.tensors, group_gates.tolist(), open_groups.tolist(), strict=True
-        ):
-            dot, count = self._backward(tensor, noise, group, l0_weight * (p_group if product else 1.0))
-            dots.append(dot)
-            expected.append(count)
-        counts = torch.tensor(expected, device=open_groups.device)
+        sums = []
+        for number, (tensor, group) in enumerate(zip(self.tensors, group_gates.tolist(), strict=True)):
+            if self._rests(group):
+                tensor.log_alpha.grad = None
+                sums.append(gates.ChunkSums())
+            else:
+                sums.append(self._backward(tensor, noise, group, l0_weight))
+                self._expected[number] = sums[-1].expected
+        counts = self._expected.to(open_groups)
+        squares = sum(each.grad_log_alpha for each in sums)
         if self.structured:
             self.group_log_alpha.grad = gates.backward_group(
                 self.group_log_alpha,
                 group_noise,
-                torch.tensor(dots, device=open_groups.device),
-                counts if product else torch.ones_like(counts),
+                torch.tensor([each.group_dot for each in sums], device=open_groups.device),
+                counts if self._product else torch.ones_like(counts),
                 l0_weight,
             )
-        clip((t.w for t in self.tensors), self.settings.clip)
-        clip([*(t.log_alpha for t in self.tensors), *self._groups()], self.settings.clip)
+            squares += float(self.group_log_alpha.grad.square().sum())
+        clip_known([t.w for t in self.tensors], sum(each.grad_w for each in sums), self.settings.clip)
+        clip_known([*(t.log_alpha for t in self.tensors), *self._groups()], squares, self.settings.clip)
         clip(self._head, self.settings.clip)
         self.set_rates(step)
         self.optimizer.step()
@@ -147,6 +163,7 @@ class GateStage(Chooser):
     @torch.no_grad()
     def settle(self) -> None:
         """Write the weights with the gates at their expectation."""
+        self._at_base.clear()
         for tensor, gated in zip(self.tensors, self._gated_values(), strict=True):
             live = (tensor.base + gated).view(-1, *tensor.parameter.shape[1:])
             if tensor.rows is None:
@@ -170,10 +187,7 @@ class GateStage(Chooser):
     def detach(self) -> None:
         """Put the base's own values back into the model, bit for bit."""
         for tensor in self.tensors:
-            if tensor.rows is None:
-                tensor.parameter.data.copy_(tensor.base.view_as(tensor.parameter))
-            else:
-                tensor.parameter.data.index_copy_(0, tensor.rows, tensor.base.view(len(tensor.rows), -1))
+            self._write_base(tensor)
 
     def note(self) -> dict[str, float]:
         """The share of open gates and the weight that steers it."""
@@ -184,7 +198,11 @@ class GateStage(Chooser):
         learnt = {f"w.{t.name}": t.w for t in self.tensors}
         learnt |= {f"log_alpha.{t.name}": t.log_alpha for t in self.tensors}
         steering = torch.tensor([*self._feedback.state(), self.open_share], dtype=torch.float64)
-        return super().state() | learnt | {"group_log_alpha": self.group_log_alpha, "steering": steering}
+        return (
+            super().state()
+            | learnt
+            | {"group_log_alpha": self.group_log_alpha, "steering": steering, "expected": self._expected}
+        )
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -194,8 +212,22 @@ class GateStage(Chooser):
             tensor.w.copy_(state[f"w.{tensor.name}"])
             tensor.log_alpha.copy_(state[f"log_alpha.{tensor.name}"])
         self.group_log_alpha.copy_(state["group_log_alpha"])
+        self._expected.copy_(state["expected"])
         weight, error, self.open_share = state["steering"].tolist()
         self._feedback.restore((weight, error))
+
+    def _rests(self, group: float) -> bool:
+        """Whether a group with this gate rests for the step; the sum of gates counts closed groups' too."""
+        return group == 0 and self._product
+
+    def _write_base(self, tensor: GatedTensor) -> None:
+        if tensor.name in self._at_base:
+            return
+        if tensor.rows is None:
+            tensor.parameter.data.copy_(tensor.base.view_as(tensor.parameter))
+        else:
+            tensor.parameter.data.index_copy_(0, tensor.rows, tensor.base.view(len(tensor.rows), -1))
+        self._at_base.add(tensor.name)
 
     def _draw(self, step: int) -> tuple[NoiseSlices, Tensor, Tensor]:
         """The step's noise for the entries, the groups' gates, and the noise these were drawn with."""
@@ -217,15 +249,15 @@ class GateStage(Chooser):
 
     def _backward(
         self, tensor: GatedTensor, noise: NoiseSlices, group: float, penalty: float
-    ) -> tuple[float, float]:
-        """Fill the gradients of one tensor's w and log_alpha; give its `sum(g w z)` and `sum(p)`."""
+    ) -> gates.ChunkSums:
+        """Fill the gradients of one tensor's w and log_alpha; give its sums."""
         grad = tensor.parameter.grad
         if grad is None:
             grad = torch.zeros_like(tensor.parameter)
         grad = (grad if tensor.rows is None else grad.index_select(0, tensor.rows)).reshape(-1)
         if tensor.log_alpha.grad is None:
             tensor.log_alpha.grad = torch.empty_like(tensor.log_alpha)
-        dot = expected = 0.0
+        sums = gates.ChunkSums()
         for part in _chunks(len(tensor.w)):
             size = part.stop - part.start
             more = gates.backward_chunk(
@@ -238,9 +270,9 @@ class GateStage(Chooser):
                 tensor.log_alpha.grad[part],
                 self._scratch.first(size),
             )
-            dot, expected = dot + more[0], expected + more[1]
+            sums = sums.plus(more)
         tensor.w.grad = grad  # the parameter's own gradient has become w's
-        return dot, expected
+        return sums
 
     def _gated_values(self) -> Iterator[Tensor]:
         group_gates = torch.ones_like(self.group_log_alpha)

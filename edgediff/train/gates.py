@@ -15,6 +15,7 @@ which training needs anyway, is carried on to w and log_alpha here. A test check
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -83,12 +84,10 @@ def backward_chunk(
     penalty: float,
     grad_log_alpha: Tensor,
     scratch: Scratch,
-) -> tuple[float, float]:
+) -> "ChunkSums":
     """Carry g = dL / dtheta (in `grad`) on to w and log_alpha.
 
-    On return `grad` holds dL/dw and `grad_log_alpha` the gradient of `L + penalty * sum(p)`; `penalty` is
-    the L0 weight times the group's open probability. Gives `sum(g * w * z)` and `sum(p)`, from which the
-    group's own gradient is made.
+    On return `grad` holds dL/dw and `grad_log_alpha` the gradient of `L + penalty * sum(p)`.
     """
     gate = sample_gates(log_alpha, noise, scratch)  # the same noise as in patch_chunk: nothing was stored
     torch.mul(grad, w, out=grad_log_alpha)  # g w
@@ -99,7 +98,29 @@ def backward_chunk(
     p = open_probability(log_alpha, out=scratch.work)
     expected = float(p.sum())
     grad_log_alpha.add_(p, alpha=penalty).addcmul_(p, p, value=-penalty)  # + penalty p (1 - p)
-    return group_dot, expected
+    return ChunkSums(
+        group_dot, expected, float(torch.dot(grad, grad)), float(torch.dot(grad_log_alpha, grad_log_alpha))
+    )
+
+
+class ChunkSums(NamedTuple):
+    """Sums over entries, taken while a chunk is in the processor's cache.
+
+    Attributes:
+        group_dot: `sum(g * w * z)`; with `expected`, the group's own gradient is made from it.
+        expected: `sum(p)`.
+        grad_w: the squared length of dL/dw.
+        grad_log_alpha: the squared length of the gradient of log_alpha.
+    """
+
+    group_dot: float = 0.0
+    expected: float = 0.0
+    grad_w: float = 0.0
+    grad_log_alpha: float = 0.0
+
+    def plus(self, other: "ChunkSums") -> "ChunkSums":
+        """The sums over the entries of both."""
+        return ChunkSums(*(mine + others for mine, others in zip(self, other, strict=True)))
 
 
 def backward_group(

@@ -83,11 +83,11 @@ class Loop:
         """
         self.model.train()
         reset_peak_memory(self.accelerator.device)
-        times, saved = [], time.monotonic()
+        times, saved, done = [], time.monotonic(), first
         with interruption() as interrupted:
             for step in range(first, stage.steps):
                 started = time.perf_counter()
-                loss = self._step(stage, step, before + step)
+                loss = self.step(stage, step, before + step)
                 times.append(time.perf_counter() - started)
                 self._tell(stage, step, loss)
                 done = step + 1
@@ -110,7 +110,7 @@ class Loop:
         self.record["stages"].append(
             {
                 "name": stage.name,
-                "steps": stage.steps,
+                "steps": done,
                 "step_seconds": round(statistics.median(times), 4) if times else None,
                 "peak_memory_bytes": peak_memory(self.accelerator.device),
             }
@@ -141,7 +141,8 @@ class Loop:
             self.model.task, predictions(self.model.task, ordered, self.dev.rows, features), self.dev.rows
         )
 
-    def _step(self, stage: Stage, step: int, overall: int) -> float:
+    def step(self, stage: Stage, step: int, overall: int) -> float:
+        """One step of `stage`, `overall` counting those of all stages; give its loss."""
         chosen = self._chosen(overall)
         stage.prepare(step)
         self.model.zero_grad(set_to_none=True)

@@ -9,6 +9,12 @@ from edgediff.extras import require
 from edgediff.train.stage import Parameters
 
 
+def linear_weights(encoder: nn.Module) -> dict[str, str]:
+    """The names of the weights of all linear layers, each with its layer's own name."""
+    modules = encoder.named_modules()
+    return {f"{name}.weight": name for name, module in modules if isinstance(module, nn.Linear)}
+
+
 def attach_lora(encoder: nn.Module, parameters: Parameters, rank: int, seed: int) -> Parameters:
     """Put adapters on every linear layer whose weight is among `parameters`; give the adapters' parameters.
 
@@ -17,11 +23,7 @@ def attach_lora(encoder: nn.Module, parameters: Parameters, rank: int, seed: int
     require("lora", "the method lora")
     import peft
 
-    layers = [
-        name
-        for name, module in encoder.named_modules()
-        if isinstance(module, nn.Linear) and f"{name}.weight" in parameters
-    ]
+    layers = [layer for weight, layer in linear_weights(encoder).items() if weight in parameters]
     torch.manual_seed(seed)
     config: Any = peft.LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=layers)
     peft.inject_adapter_in_model(config, encoder)

@@ -85,8 +85,11 @@ class MaskStage(Stage):
 
     def _as_packed(self) -> Tensor:
         assert self.settings.bits is not None
-        _, on_levels = onto_levels(self.values.cpu().numpy(), self.settings.bits)
-        return torch.from_numpy(on_levels).to(self.values.device)
+        values = self.values.cpu().numpy()
+        changed = values != 0  # `pack` drops the others
+        written = np.zeros_like(values)
+        written[changed] = onto_levels(values[changed], self.settings.bits)[1]
+        return torch.from_numpy(written).to(self.values.device)
 
     def tensors(self) -> tuple[TensorDiff, ...]:
         """The tuned diff, tensor by tensor."""

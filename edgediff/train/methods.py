@@ -2,31 +2,36 @@
 
 import re
 
+from edgediff.encoder import Encoder
 from edgediff.errors import SettingError
 from edgediff.train.batches import TokenRows
 from edgediff.train.choosers import FisherChooser, RandomChooser
 from edgediff.train.dense_stage import DenseChooser, DenseStage
 from edgediff.train.gate_stage import GateStage
-from edgediff.train.lora import attach_lora
+from edgediff.train.lora import attach_lora, linear_weights
 from edgediff.train.model import TaskModel
 from edgediff.train.settings import Method, Settings
 from edgediff.train.stage import Chooser, Parameters
 
 
-def parameters_of(model: TaskModel, settings: Settings) -> Parameters:
+def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
     """The encoder's parameters that the run may change, sorted by name.
 
     Raises:
         SettingError: none are left.
     """
-    named = {name: p for name, p in model.parameters_by_name().items() if settings.allows(name)}
+    named = {name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)}
+    if settings.method is Method.LORA:
+        named = {name: p for name, p in named.items() if name in linear_weights(encoder.model)}
     if settings.method is Method.BITFIT:
         named = {name: p for name, p in named.items() if name.endswith(".bias")}
     if settings.method is Method.LAST_LAYER:
         last = _last_layer(list(named))
         named = {name: p for name, p in named.items() if name.startswith(last)}
     if not named:
-        raise SettingError("components and exclude leave no parameter that may change")
+        raise SettingError(
+            f"components and exclude leave no parameter that the method {settings.method} may change"
+        )
     return named
 
 

@@ -1,5 +1,6 @@
 """Every setting of a training run, with the values that work on MiniLM-sized encoders."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -64,18 +65,17 @@ _CHOOSING_SHARE = {
 }
 _POSITIVE = (
     "epochs",
-    "batch_size",
-    "accumulation",
     "gate_rate",
     "log_alpha_rate",
     "mask_rate",
     "dense_rate",
     "lora_rate",
-    "lora_rank",
     "head_rate",
     "open_factor",
     "clip",
 )
+_WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "lora_rank": 1, "patience": 1}
+"""Whole numbers, with the least that each may be."""
 
 
 @dataclass(frozen=True)
@@ -146,16 +146,18 @@ class Settings:
         if not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
         for name in _POSITIVE:
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number above 0")
-        for name in ("size", "patience"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}, expected at least 1")
-        if self.bits is not None and not 2 <= self.bits <= 8:
-            raise SettingError(f"bits is {self.bits}, expected a whole number from 2 to 8")
-        for name in ("choosing_share", "warmup"):
-            if getattr(self, name) is not None and not 0 <= getattr(self, name) < 1:
-                raise SettingError(f"{name} is {getattr(self, name)}, expected a number from 0 to below 1")
+        for name, least in _WHOLE.items():
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < least):
+                raise SettingError(f"{name} is {value!r:.80}, expected a whole number, at least {least}")
+        if self.bits is not None and (type(self.bits) is not int or not 2 <= self.bits <= 8):
+            raise SettingError(f"bits is {self.bits!r:.80}, expected a whole number from 2 to 8")
+        if self.choosing_share is not None and not 0 < self.choosing_share < 1:
+            raise SettingError(f"choosing_share is {self.choosing_share}, expected a number between 0 and 1")
+        if not 0 <= self.warmup < 1:
+            raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
 
     @property
     def choosing(self) -> float:
@@ -216,7 +218,7 @@ def component_of(name: str) -> Component:
     lower = name.lower()
     if "layernorm" in lower or "layer_norm" in lower:
         return Component.LAYERNORM
-    if "embeddings" in lower:
+    if "embedding" in lower:
         return Component.EMBEDDINGS
     if lower.startswith("pooler."):
         return Component.POOLER

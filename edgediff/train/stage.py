@@ -1,5 +1,6 @@
 """What the stages of training have in common."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 
@@ -103,6 +104,13 @@ def adam(groups: Iterable[tuple[list[Tensor], float, bool]]) -> torch.optim.Adam
 def clip(tensors: Iterable[Tensor], norm: float) -> None:
     """Scale the gradients of `tensors` down to `norm` all together."""
     nn.utils.clip_grad_norm_(tensors, norm, foreach=True)
+
+
+def clip_known(tensors: list[Tensor], squares: float, norm: float) -> None:
+    """As `clip`, where the squared length of all gradients is known: often there is nothing to do."""
+    length = math.sqrt(squares)
+    if length > norm:
+        torch._foreach_mul_([t.grad for t in tensors if t.grad is not None], norm / length)
 
 
 def _optimizer_state(optimizer: torch.optim.Optimizer) -> State:

@@ -8,6 +8,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from edgediff.errors import OutputError, RunError, TaskError
 from edgediff.train.settings import Settings, make_settings
 from edgediff.train.train import train
@@ -37,7 +39,7 @@ def read_tasks(path: Path, settings: Mapping[str, Any] | None = None) -> list[Jo
     """The tasks of a TOML file, with one `[[tasks]]` table each.
 
     A table holds `task`, and if need be `name` (of the RUN folder; else the task's), `train`, `dev`, `rows`
-    and any setting of `Settings`; `[defaults]` holds settings for all. `settings` are stronger than the
+    and any setting of `Settings`; `[defaults]` holds any of them for all. `settings` are stronger than the
     file's. Files are looked for beside the TOML file.
 
     Raises:
@@ -49,8 +51,10 @@ def read_tasks(path: Path, settings: Mapping[str, Any] | None = None) -> list[Jo
     except (OSError, ValueError) as error:
         raise TaskError(f"{path} cannot be read: {error}") from error
     listed, defaults = plain.get("tasks"), plain.get("defaults", {})
-    if not isinstance(listed, list) or not listed or not isinstance(defaults, dict):
+    if not isinstance(listed, list) or not listed or not all(isinstance(table, dict) for table in listed):
         raise TaskError(f"{path} holds no [[tasks]] tables")
+    if not isinstance(defaults, dict):
+        raise TaskError(f"{path}: defaults is {defaults!r:.80}, expected a table")
     jobs = [
         _job(path, number, {**defaults, **table, **(settings or {})})
         for number, table in enumerate(listed, 1)
@@ -79,7 +83,9 @@ def train_tasks(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:  # torch's threads do not survive a fork
+    threads = max(torch.get_num_threads() // workers, 1)  # more than cores would wait for one another
+    # Spawned: torch's threads do not survive a fork.
+    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
         running = {pool.submit(_train, model, folder / job.name, job): job.name for job in jobs}
         for future in as_completed(running):
             failure = future.exception()

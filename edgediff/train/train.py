@@ -84,7 +84,9 @@ def train(
 
     encoder = load_encoder(model)
     base = encoder.base()
-    cut = Cut.of(base, definition, settings) if settings.method.sparse else None
+    parameters_of(encoder, settings)  # refuses what leaves none, before anything is written
+    sparse = settings.method.sparse or tuned is not None
+    cut = Cut.of(base, definition, settings, tuned is not None) if sparse else None
     given = load_tuned(tuned, encoder, definition) if tuned is not None else None
     if given is not None and accelerator.is_main_process:
         for notice in tensor_notices(str(tuned), given):
@@ -152,8 +154,10 @@ def _train(
 def _learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint | None) -> Diff:
     """The paper's three stages: find what to change, keep the largest, tune what is kept."""
     settings, model = loop.settings, loop.model
-    parameters = parameters_of(model, settings)
-    choosing_steps = 0 if given is not None else round(loop.total_steps * settings.choosing)
+    parameters = parameters_of(model.encoder, settings)
+    choosing_steps = 0
+    if given is None and settings.choosing:
+        choosing_steps = max(round(loop.total_steps * settings.choosing), 1)  # in none, nothing is found
     tuning_steps = loop.total_steps - choosing_steps
 
     if checkpoint is None or checkpoint.stage != MaskStage.name:
@@ -191,7 +195,7 @@ def _learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoin
 
 def _learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> None:
     """A method to compare with, in one stage."""
-    parameters = parameters_of(loop.model, loop.settings)
+    parameters = parameters_of(loop.model.encoder, loop.settings)
     stage = make_dense(loop.model, parameters, loop.settings, loop.total_steps)
     trained = sum(p.numel() for p in loop.model.encoder.parameters() if p.requires_grad)
     loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
