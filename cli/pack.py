@@ -24,7 +24,9 @@ def pack(
     bits: Annotated[
         Any,
         typer.Option(
-            parser=_bits, metavar="N", help="Bits a value, 2 to 8, or auto: the fewest that cost no score."
+            parser=_bits,
+            metavar="N",
+            help="Bits a value, 2 to 8, or auto: the run's own --bits, else the fewest that cost no score.",
         ),
     ] = "auto",
     max_bytes: Annotated[
@@ -32,7 +34,7 @@ def pack(
         typer.Option(
             parser=parse_bytes,
             metavar="SIZE",
-            help="Leave out the least valuable entries until the file fits: 50KB.",
+            help="Leave out the least valuable entries until the file fits: 50KB; else the run's own --size.",
         ),
     ] = None,
 ) -> None:

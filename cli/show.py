@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -58,7 +59,7 @@ def progress_bar() -> Iterator[Show]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _log
+        yield _Log().show
         return
     columns = (
         TextColumn("{task.description:>6}"),
@@ -82,6 +83,16 @@ def progress_bar() -> Iterator[Show]:
         bar.stop()
 
 
-def _log(stage: str, done: int, total: int, note: str) -> None:
-    if done == total or done % max(total // _LINES_PER_STAGE, 1) == 0:
-        say(f"{stage:>6} {done}/{total}  {note}")
+class _Log:
+    """Ten lines a stage, with the time it will still take."""
+
+    def __init__(self) -> None:
+        self._stage, self._first, self._began = "", 0, 0.0
+
+    def show(self, stage: str, done: int, total: int, note: str) -> None:
+        if stage != self._stage:
+            self._stage, self._first, self._began = stage, done, time.monotonic()
+        if done == total or done % max(total // _LINES_PER_STAGE, 1) == 0:
+            took, steps = time.monotonic() - self._began, max(done - self._first, 1)
+            left = round(took / steps * (total - done))
+            say(f"{stage:>6} {done}/{total}  {note}  {left // 60}:{left % 60:02} left")

@@ -96,7 +96,9 @@ def train(
         raise SettingError("give --task NAME or --tasks FILE, one of the two")
     show_warnings()
     if tasks is not None:
-        _many(model, run, tasks, given, workers)
+        if train or dev or tensorboard:
+            raise SettingError("--tasks takes no --train, --dev or --tensorboard: the file names the rows")
+        _many(model, run, tasks, given | ({"rows": rows} if rows is not None else {}), workers)
         return
     assert task is not None
     from edgediff.train import make_settings
@@ -135,7 +137,8 @@ def _many(model: str, folder: Path, tasks: Path, given: dict[str, Any], workers:
 
 
 def _summary(record: dict[str, Any]) -> str:
-    score = record["scores"]["dev"][record["metric"]]
+    score = record["scores"].get("dev", {}).get(record["metric"])
+    told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
     total = record["base"]["parameters"]
     changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
-    return f"{record['task']}, dev {record['metric']} {score:.4f}{changed}"
+    return f"{record['task']}, {told}{changed}"

@@ -33,7 +33,8 @@ EMPTY = len(dumps(quantise(Diff(_diff().base, _diff().task, (), _diff().head))))
 def test_the_file_is_no_larger_than_allowed_and_nearly_as_large(max_bytes):
     size = len(dumps(fit(_diff(), max_bytes)))
     assert size <= max_bytes
-    assert size >= max_bytes - 150 or max_bytes < EMPTY + 300
+    # Bytes jump where one more entry changes a value's bits or a row's class.
+    assert size >= max_bytes - 300 or max_bytes < EMPTY + 300
 
 
 def test_a_diff_that_fits_stays_whole():

@@ -4,13 +4,16 @@ import sys
 from dataclasses import replace
 
 import pytest
+import torch
+import transformers
 from typer.testing import CliRunner
 
 from edgediff import read_dpf, write_dpf
 from edgediff.diff import Base
+from edgediff.format import read_run
 from edgediff_cli.main import app
 
-COMMANDS = ("demo", "eval", "export", "inspect", "pack", "run", "train")
+COMMANDS = ("demo", "eval", "export", "extract", "inspect", "pack", "run", "train")
 
 
 def call(*arguments, stdin=None):
@@ -118,6 +121,100 @@ def test_a_density_outside_its_range(density, tiny_model, tiny_task, tmp_path):
     outcome = call("train", tiny_model("bert"), tmp_path / "run", "--task", "sst2", f"--density={density}")
     assert_one_sentence(outcome, "density is", "above 0 and at most 1")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        (("--method", "best"), ("method is 'best'", "structured, diff, early")),
+        (("--components", "bias,heads"), ("components is 'heads'", "expected one of embeddings")),
+        (("--precision", "fp16"), ("precision is 'fp16'", "auto, fp32, bf16")),
+        (("--bits", 9), ("bits is 9", "from 2 to 8")),
+        (("--patience", 0), ("patience is 0", "at least 1")),
+        (("--accumulation", -1), ("accumulation is -1", "at least 1")),
+        (("--batch-size", 0), ("batch_size is 0", "at least 1")),
+        (("--epochs", "inf"), ("epochs is inf", "above 0")),
+        (("--size", "100"), ("bytes without any entry", "at most 95 are allowed")),
+        (("--exclude", "*"), ("leave no parameter",)),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_one_sentence_and_leaves_no_run_folder(
+    flags, parts, tiny_model, tiny_task, tmp_path
+):
+    files = ("--task", tiny_task / "task.json", "--train", tiny_task / "train.jsonl")
+    dev = ("--dev", tiny_task / "dev.jsonl")
+    outcome = call("train", tiny_model("bert"), tmp_path / "run", *files, *dev, *flags)
+    assert_one_sentence(outcome, *parts)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_no_number_or_no_size_ends_in_2(tiny_model, tmp_path):
+    for flags in (("--size", "big"), ("--bits", "few"), ("--epochs", "many"), ("--workers", "all")):
+        code, stdout, stderr = call("train", tiny_model("bert"), tmp_path / "run", "--task", "sst2", *flags)
+        assert (code, stdout) == (2, "")
+        assert flags[0] in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_task_or_a_file_of_tasks_is_asked_for(tiny_model, tmp_path):
+    both = ("--task", "sst2", "--tasks", tmp_path / "tasks.toml")
+    for flags in ((), both):
+        outcome = call("train", tiny_model("bert"), tmp_path / "run", *flags)
+        assert_one_sentence(outcome, "give --task NAME or --tasks FILE")
+
+
+def test_flags_reach_the_record_and_the_run_is_packed_to_its_size_and_bits(tiny_model, tiny_task, tmp_path):
+    files = ("--task", tiny_task / "task.json", "--train", tiny_task / "train.jsonl")
+    flags = ("--method", "early", "--size", "1.5KB", "--bits", 3, "--epochs", 1, "--batch-size", 16)
+    names = ("--components", "attention, ffn", "--exclude", "*.0.*", "--exclude", "pooler.*")
+    more = ("--accumulation", 2, "--seed", 7, "--patience", 2, "--precision", "fp32")
+    arguments = (*files, "--dev", tiny_task / "dev.jsonl", *flags, *names, *more)
+    code, stdout, _ = call("train", tiny_model("bert"), tmp_path / "run", *arguments)
+    assert code == 0
+    assert stdout.startswith(f"{tmp_path / 'run'}: colours, dev accuracy ")
+    settings = json.loads((tmp_path / "run" / "train.json").read_text())["settings"]
+    wanted = {"method": "early", "size": 1500, "bits": 3, "epochs": 1, "batch_size": 16, "accumulation": 2}
+    wanted |= {"components": ["attention", "ffn"], "exclude": ["*.0.*", "pooler.*"], "seed": 7, "patience": 2}
+    assert settings.items() >= (wanted | {"precision": "fp32"}).items()
+    assert call("pack", tmp_path / "run", tmp_path / "x.dpf")[0] == 0
+    assert 1100 < (tmp_path / "x.dpf").stat().st_size <= 1500
+    assert len(read_dpf(tmp_path / "x.dpf").levels) <= 4
+    assert call("pack", tmp_path / "run", tmp_path / "y.dpf", "--max-bytes", "1KB", "--bits", 2)[0] == 0
+    assert (tmp_path / "y.dpf").stat().st_size <= 1000
+    assert len(read_dpf(tmp_path / "y.dpf").levels) <= 2
+
+
+def test_a_dense_method_has_a_score_and_nothing_to_pack(tiny_model, tiny_task, tmp_path):
+    files = ("--task", tiny_task / "task.json", "--train", tiny_task / "train.jsonl")
+    more = ("--dev", tiny_task / "dev.jsonl", "--method", "last-layer", "--epochs", 1, "--rows", 64)
+    code, stdout, _ = call("train", tiny_model("bert"), tmp_path / "run", *files, *more)
+    assert code == 0
+    assert stdout.startswith(f"{tmp_path / 'run'}: colours, dev accuracy ")
+    assert "changed" not in stdout
+    outcome = call("pack", tmp_path / "run", tmp_path / "x.dpf")
+    assert_one_sentence(outcome, "the method 'last-layer' gives no sparse diff")
+
+
+def test_extract_cuts_or_tunes_and_refuses_what_is_no_checkpoint(tiny_model, tiny_task, tmp_path):
+    model = transformers.BertForSequenceClassification.from_pretrained(tiny_model("bert"), num_labels=2)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.01 * torch.randn(parameter.shape, generator=generator)
+    model.save_pretrained(tmp_path / "tuned")
+    task = ("--task", tiny_task / "task.json")
+    rows = ("--train", tiny_task / "train.jsonl", "--dev", tiny_task / "dev.jsonl", "--epochs", 1)
+    for name, more, told in (("cut", (), "cut, not tuned"), ("run", rows, "dev accuracy ")):
+        arguments = (tiny_model("bert"), tmp_path / "tuned", tmp_path / name, *task, *more)
+        code, stdout, _ = call("extract", *arguments, "--density", 0.01)
+        assert code == 0
+        assert stdout.startswith(f"{tmp_path / name}: colours, {told}")
+        nnz = read_run(tmp_path / name).nnz
+        assert f", {nnz:,} of " in stdout
+        assert call("pack", tmp_path / name, tmp_path / f"{name}.dpf")[0] == 0
+    outcome = call("extract", tiny_model("bert"), tmp_path / "cut", tmp_path / "no", *task)
+    assert_one_sentence(outcome, "is no checkpoint folder")
+    assert not (tmp_path / "no").exists()
 
 
 def test_files_that_do_not_fit_leave_no_run_folder(tiny_model, tiny_task, tmp_path):

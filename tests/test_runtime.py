@@ -1,18 +1,21 @@
+import json
 from dataclasses import replace
 
 import numpy as np
 import onnxruntime
 import pytest
 import torch
+from conftest import ARCHITECTURES
 
 from edgediff import TensorDiff, read_dpf, write_dpf
-from edgediff.diff import Base, Diff, Head, Kind, Task
+from edgediff.diff import Base, Diff, Head, Kind, Metric, Task
 from edgediff.encoder import load_encoder
-from edgediff.errors import BaseMismatchError, BundleError, DataError, FormatError
+from edgediff.errors import BaseMismatchError, BundleError, DataError, FormatError, TaskError
 from edgediff.format.bundle import read_manifest, read_parameter
 from edgediff.pack import pack, quantise
 from edgediff.runtime import Tokens, eval, load_session, run
-from edgediff.score import load_task, predictions, read_rows
+from edgediff.runtime.answer import answer
+from edgediff.score import load_task, predictions, read_rows, score
 
 LABELS = ("a", "b", "c")
 
@@ -40,8 +43,9 @@ def torch_logits(encoder, diff, texts, pairs=None):
     with torch.inference_mode():
         for tensor in diff.tensors:
             named[tensor.name].view(-1)[torch.from_numpy(tensor.indices)] += torch.from_numpy(tensor.values)
-        pooled, _ = encoder(**encoder.tokenize(texts, pairs, diff.task.max_length))
-        return (pooled.numpy() @ diff.head.weight.T) + diff.head.bias
+        pooled, hidden = encoder(**encoder.tokenize(texts, pairs, diff.task.max_length))
+        read = hidden if diff.task.per_token else pooled
+        return (read.numpy() @ diff.head.weight.T) + diff.head.bias
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,7 @@ def test_the_patched_session_equals_a_session_of_a_patched_file_bit_for_bit(
     assert np.array_equal(found, wanted)
 
 
-@pytest.mark.parametrize("architecture", ["distilbert", "roberta"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_other_architectures_agree_with_torch_too(tiny_model, architecture, tmp_path):
     from edgediff.export import export
 
@@ -116,8 +120,10 @@ def test_a_trained_task_scores_on_onnxruntime_as_it_did_in_torch(tiny_run, tiny_
     result = eval(tiny_base, tmp_path / "colours.dpf", tiny_task / "dev.jsonl")
     rows = read_rows(tiny_task / "dev.jsonl", diff.task)
     session, task = load_session(tiny_base, diff)
-    (logits,) = session.run(["logits"], {**Tokens(tiny_base, diff.task)(rows.texts), **task.feeds})
-    assert result.score == (predictions(diff.task, logits) == rows.targets).mean()
+    tokens = Tokens(tiny_base, diff.task)
+    (logits,) = session.run(["logits"], {**tokens(rows.texts), **task.feeds})
+    found = predictions(diff.task, logits, rows, tokens.features(rows.texts))
+    assert result.score == (found == rows.targets).mean()
     assert (result.metric, result.rows) == ("accuracy", 60)
     assert result.scores == {"accuracy": result.score}
 
@@ -127,9 +133,9 @@ def test_answers_come_in_order_with_probabilities(tiny_run, tiny_base, tmp_path)
     texts = ["one two big lamp three", "red", "two small blue"] * 30
     answers = run(tiny_base, tmp_path / "colours.dpf", texts)
     assert [a.label for a in answers] == [a.label for a in answers[:3]] * 30
-    for answer in answers:
-        assert sum(answer.scores.values()) == pytest.approx(1)
-        assert answer.label == max(answer.scores, key=answer.scores.get)
+    for found in answers:
+        assert sum(found.scores.values()) == pytest.approx(1)
+        assert found.label == max(found.scores, key=found.scores.get)
 
 
 def test_a_regression_answers_with_a_number(tiny_model, tiny_base):
@@ -139,6 +145,92 @@ def test_a_regression_answers_with_a_number(tiny_model, tiny_base):
     session, task = load_session(tiny_base, diff)
     (found,) = session.run(["logits"], {**Tokens(tiny_base, diff.task)(["one"], ["two"]), **task.feeds})
     assert found.shape == (1, 1)
+
+
+SEVERAL = Task("m", Kind.MULTI_LABEL, "text", labels=LABELS, metric=Metric.F1)
+LABELLED = Task("w", Kind.TOKEN_CLASSIFICATION, "words", labels=LABELS, metric=Metric.F1)
+ASKED = Task("q", Kind.QUESTION_ANSWERING, "q", "c", None, metric=Metric.F1, answers="answers", max_length=20)
+SCORED = {
+    SEVERAL: [
+        {"text": "one red lamp", "label": ["a", "b"]},
+        {"text": "two", "label": []},
+        {"text": "big bad lamp", "label": ["c"]},
+        {"text": "quiet", "label": ["a", "c"]},
+    ],
+    LABELLED: [
+        {"words": ["one", "elephant", "lamp"], "label": ["a", "b", "c"]},
+        {"words": ["two"] * 5, "label": ["b", "c", "a", "a", "b"]},
+        {"words": ["red"], "label": ["c"]},
+    ],
+    ASKED: [
+        {"q": "two", "c": "one red lamp", "answers": {"text": ["red"], "answer_start": [4]}},
+        {"q": "big", "c": "two blue bad " * 12, "answers": {"text": ["blue bad"], "answer_start": [4]}},
+        {"q": "red", "c": "quiet lamp", "answers": {"text": ["quiet lamp"], "answer_start": [0]}},
+    ],
+}
+
+
+@pytest.fixture
+def diff_of(tiny_model):
+    """Makes a random diff of the tiny BERT for a task."""
+
+    def make(task: Task) -> Diff:
+        diff = random_diff(load_encoder(tiny_model("bert")), labels=LABELS[: task.outputs])
+        return replace(diff, task=task)
+
+    return make
+
+
+@pytest.mark.parametrize("task", list(SCORED), ids=lambda task: task.kind)
+def test_every_kind_is_scored_by_the_logits_that_torch_gives(tiny_base, tiny_model, diff_of, task, tmp_path):
+    diff = diff_of(task)
+    write_dpf(tmp_path / "task.dpf", diff)
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in SCORED[task]))
+    result = eval(tiny_base, tmp_path / "task.dpf", data)
+    rows = read_rows(data, task)
+    encoder = load_encoder(tiny_model("bert"))
+    features = encoder.task_tokenizer(task)(rows.texts, rows.pairs)
+    torch_logits(encoder, diff, ["one"], ["two"])  # adds the diff
+    logits = []
+    for feature in features:
+        inputs = encoder.task_tokenizer(task).pad([feature])
+        with torch.inference_mode():
+            pooled, hidden = encoder(**{name: torch.from_numpy(array) for name, array in inputs.items()})
+        read = hidden[0] if task.per_token else pooled[0]
+        logits.append(read.numpy() @ diff.head.weight.T + diff.head.bias)
+    wanted = score(task, predictions(task, logits, rows, features), rows)
+    assert result.scores == pytest.approx(wanted)
+    assert result.score == result.scores["f1"]
+    assert (result.metric, result.rows) == ("f1", len(rows))
+    assert (len(features) > len(rows)) == (task is ASKED)
+
+
+def test_a_task_of_several_labels_answers_with_those_more_likely_than_not(tiny_base, diff_of, tmp_path):
+    diff = diff_of(SEVERAL)
+    write_dpf(tmp_path / "several.dpf", diff)
+    session, task = load_session(tiny_base, diff)
+    texts = [row["text"] for row in SCORED[SEVERAL]]
+    (logits,) = session.run(["logits"], {**Tokens(tiny_base, SEVERAL)(texts), **task.feeds})
+    answers = run(tiny_base, tmp_path / "several.dpf", texts)
+    for found, row in zip(answers, logits, strict=True):
+        wanted = {name: 1 / (1 + np.exp(-float(value))) for name, value in zip(LABELS, row, strict=True)}
+        assert found.scores == pytest.approx(wanted, abs=1e-5)
+        assert found.label == [name for name, value in zip(LABELS, row, strict=True) if value > 0]
+
+
+@pytest.mark.parametrize("far", [1e4, -1e4])
+def test_a_label_that_is_certain_has_a_probability_without_overflow(far):
+    found = answer(SEVERAL, np.array([far, 0, -far], np.float32))
+    assert found.scores == {"a": float(far > 0), "b": 0.5, "c": float(far < 0)}
+    assert found.label == (["a"] if far > 0 else ["c"])
+
+
+@pytest.mark.parametrize("task", [LABELLED, ASKED], ids=lambda task: task.kind)
+def test_a_task_that_labels_tokens_answers_no_whole_text(tiny_base, diff_of, task, tmp_path):
+    write_dpf(tmp_path / "task.dpf", diff_of(task))
+    with pytest.raises(TaskError, match=f"is of kind {task.kind}; run answers tasks that label a whole text"):
+        run(tiny_base, tmp_path / "task.dpf", ["one"])
 
 
 def test_one_text_for_a_task_of_two_is_refused(tiny_base, tiny_model, tmp_path):

@@ -1,8 +1,4 @@
 import json
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -131,64 +127,9 @@ def test_every_row_occurs_once_an_epoch_and_epochs_differ(tiny_model, tiny_task)
     assert not torch.equal(first, second)
 
 
-RESUMABLE = """
-import sys
-from edgediff.train import Precision, Settings, train
-model, folder, files, resume = sys.argv[1:]
-train(model, folder, task=files + "/task.json", train=files + "/train.jsonl", dev=files + "/dev.jsonl",
-      settings=Settings(density=0.05, epochs=6, batch_size=16, precision=Precision.FP32),
-      resume=resume == "resume", checkpoint_seconds=0)  # after every step
-"""
-
-
-def _start(model, folder, files, resume):
-    arguments = [str(model), str(folder), str(files), "resume" if resume else "new"]
-    return subprocess.Popen([sys.executable, "-c", RESUMABLE, *arguments])
-
-
-def test_a_killed_run_resumes_to_the_same_bits(tiny_model, tiny_task, tmp_path):
-    """The process is killed as soon as a checkpoint of each stage appears, wherever it is by then."""
-    unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"
-    assert _start(tiny_model("bert"), unbroken, tiny_task, resume=False).wait() == 0
-    kills = 0
-    for _ in range(3):
-        process = _start(tiny_model("bert"), broken, tiny_task, resume=kills > 0)
-        seen = _checkpoint_time(broken)
-        while process.poll() is None and _checkpoint_time(broken) == seen:
-            time.sleep(0.01)
-        time.sleep(0.2)  # some steps on, at no particular moment
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.wait()
-    assert kills > 0
-    assert _start(tiny_model("bert"), broken, tiny_task, resume=True).wait() == 0
-    first, second = (load_file(folder / "diff.safetensors") for folder in (unbroken, broken))
-    assert first.keys() == second.keys()
-    assert all(np.array_equal(first[key], second[key]) for key in first)
-    histories = [json.loads((f / "train.json").read_text())["history"] for f in (unbroken, broken)]
-    assert histories[0] == histories[1]
-    assert not (broken / "checkpoint.safetensors").exists()
-
-
-def _checkpoint_time(folder):
-    path = folder / "checkpoint.safetensors"
-    return path.stat().st_mtime_ns if path.exists() else None
-
-
 def test_a_finished_run_resumes_to_its_own_record(tiny_run, tiny_model, tiny_task):
     record = _train(tiny_model("bert"), tiny_run, tiny_task, resume=True)
     assert record == json.loads((tiny_run / "train.json").read_text())
-
-
-def test_a_run_does_not_go_on_with_other_settings(tiny_model, tiny_task, tmp_path):
-    process = _start(tiny_model("bert"), tmp_path / "run", tiny_task, resume=False)
-    while process.poll() is None and _checkpoint_time(tmp_path / "run") is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    with pytest.raises(RunError, match="was begun with settings"):
-        _train(tiny_model("bert"), tmp_path / "run", tiny_task, resume=True)
 
 
 def test_an_existing_run_folder_is_left_alone(tiny_model, tiny_task, tmp_path):

@@ -58,4 +58,6 @@ def _best_in_window(feature: Feature, scores: NDArray[np.float32], context: str)
         return Span("", 0, -np.inf)
     row, column = np.unravel_index(np.where(allowed, sums, -np.inf).argmax(), sums.shape)
     first, last = feature.offsets[starts[row], 0], feature.offsets[ends[column], 1]
-    return Span(context[first:last].strip(), int(first), float(sums[row, column]))
+    text = context[first:last]  # some tokenizers count the space before a word to its token
+    start = int(first) + len(text) - len(text.lstrip())
+    return Span(text.strip(), start, float(sums[row, column]))

@@ -3,13 +3,16 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Encoding, Tokenizer
 
 from edgediff.diff import Kind, Task
 from edgediff.errors import DataError
+
+if TYPE_CHECKING:  # scores need no tokenizer to be loaded
+    from tokenizers import Encoding, Tokenizer
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,7 @@ class Feature:
     """
 
     row: int
-    encoding: Encoding
+    encoding: "Encoding"
     cut: bool
 
     def __len__(self) -> int:
@@ -48,38 +51,48 @@ class TaskTokenizer:
     seen through windows instead, each overlapping the last by a third of the maximum.
     """
 
-    def __init__(self, tokenizer: Tokenizer, task: Task, max_length: int, padding: dict[str, int]) -> None:
+    def __init__(self, tokenizer: "Tokenizer", task: Task, max_length: int, padding: dict[str, int]) -> None:
         """`max_length` is the encoder's own limit; `padding` holds its inputs, each with what fills it up."""
-        self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
+        self._tokenizer = type(tokenizer).from_str(tokenizer.to_str())
         self._padding = padding
         self.max_length = min(task.max_length, max_length)
         self._tokenizer.no_padding()
-        if task.kind is Kind.QUESTION_ANSWERING:
-            stride = self.max_length // 3
-            self._tokenizer.enable_truncation(self.max_length, stride=stride, strategy="only_second")
+        self._whole = type(tokenizer).from_str(self._tokenizer.to_str())
+        self._whole.no_truncation()
+        self._windows = task.kind is Kind.QUESTION_ANSWERING
+        self._overlap = self.max_length // 3
+        if self._windows:
+            self._tokenizer.enable_truncation(self.max_length, stride=self._overlap, strategy="only_second")
         else:
             self._tokenizer.enable_truncation(self.max_length)
-        self._windows = task.kind is Kind.QUESTION_ANSWERING
 
     def __call__(self, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[Feature]:
         """The features of each text (or pair), in the order of rows.
 
         Raises:
-            DataError: a question leaves no room for its context.
+            DataError: a question leaves too little room for its context.
         """
+        if self._windows:
+            self._check_room(texts, pairs or ())
         inputs = list(zip(texts, pairs, strict=True)) if pairs is not None else list(texts)
-        try:
-            encodings = self._tokenizer.encode_batch(inputs)
-        except Exception as error:  # tokenizers raises Exception itself
-            raise DataError(
-                f"a question fills all {self.max_length} tokens and leaves no room for its context: {error}"
-            ) from error
         features = []
-        for row, encoding in enumerate(encodings):
+        for row, encoding in enumerate(self._tokenizer.encode_batch(inputs)):
             features.append(Feature(row, encoding, bool(encoding.overflowing) and not self._windows))
             if self._windows:
                 features += [Feature(row, window, False) for window in encoding.overflowing]
         return features
+
+    def _check_room(self, questions: Sequence[str], contexts: Sequence[str]) -> None:
+        """Each window must show more of the context than it shares with the last: else tokenizers panics."""
+        special = self._whole.num_special_tokens_to_add(True)
+        encoded = self._whole.encode_batch(list(questions), add_special_tokens=False)
+        for question, context, encoding in zip(questions, contexts, encoded, strict=True):
+            room = self.max_length - special - len(encoding)
+            if room <= self._overlap and len(self._whole.encode(context, add_special_tokens=False)) > room:
+                raise DataError(
+                    f"the question {question!r:.80} has {len(encoding)} tokens, which leaves too little room"
+                    f" for its context: max_length is {self.max_length}"
+                )
 
     def pad(self, features: Iterable[Feature]) -> dict[str, NDArray[np.int64]]:
         """The encoder's inputs of one batch, each `(features, tokens)`, as long as the longest."""

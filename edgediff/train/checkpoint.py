@@ -45,6 +45,12 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     write_atomic(folder / CHECKPOINT_FILE, save(tensors, metadata={"edgediff": json.dumps(plain)}))
 
 
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process had begun to write; the folder must be locked."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Checkpoint | None:
     """The folder's checkpoint, or None if the run had not got as far as one.
 
@@ -59,10 +65,11 @@ def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Checkpoint | None
             plain = json.loads(file.metadata()["edgediff"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         checkpoint = Checkpoint(state=state, **plain)
+        begun = {**checkpoint.identity}
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     for key, value in identity.items():
-        found = checkpoint.identity.get(key)
+        found = begun.get(key)
         if found != value:
             raise RunError(f"{folder} was begun with {key} {found!r}, it cannot go on with {value!r}")
     return checkpoint

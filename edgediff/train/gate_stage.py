@@ -53,10 +53,10 @@ class GateStage(Chooser):
     For the method `structured` every matrix and every vector is a group with a gate of its own, on top of
     those of its entries; for `diff` the groups' gates are 1 and stay so.
 
-    In a step whose sample closes a group's gate, no gradient can reach its entries, so they rest: the backward
-    pass leaves the parameter out, and neither w nor its gates move. What the L0 term would have done to them
-    is done in the steps that find the group open, at full weight in place of the group's probability of being
-    open: the same on average, and most groups of a trained run are closed in most steps.
+    In a step whose sample closes a group's gate, no gradient can reach its entries, so they rest: the
+    backward pass leaves the parameter out, and neither w nor its gates move. What the L0 term would have done
+    to them is done in the steps that find the group open, at full weight in place of the group's probability
+    of being open: the same on average, and most groups of a trained run are closed in most steps.
     """
 
     name = "gates"

@@ -71,6 +71,7 @@ class Loop:
         self.total_steps = max(round(self.settings.epochs * self.steps_per_epoch), 1)
         self.autocast = _wants_bf16(self.settings.precision, self.accelerator.device)
         self._epoch, self._order = -1, list[Tensor]()
+        self._last_score: float | None = None
 
     def run(self, stage: Stage, before: int, first: int = 0, best: Best | None = None) -> None:
         """Run `stage` from its step `first`; `before` counts the steps of the stages before it.
@@ -154,7 +155,8 @@ class Loop:
             batch = self.rows.batch(part, self.accelerator.device)
             with torch.autocast(self.accelerator.device.type, torch.bfloat16, enabled=self.autocast):
                 loss = self.model.loss(batch.inputs, batch.targets) / terms
-            self.accelerator.backward(loss)
+            # Not accelerator.backward: it scales by what `accelerate config` says of another training.
+            torch.autograd.backward(loss)
             value += float(loss.detach())
         if self.accelerator.num_processes > 1:
             value = self._add_up(value)
@@ -200,13 +202,14 @@ class Loop:
 
     def _see(self, stage: Stage, done: int, best: Best) -> bool:
         stage.settle()
-        value = self.score()[self.model.task.metric]
+        value = self._last_score = self.score()[self.model.task.metric]
         self.record["history"].append({"stage": stage.name, "step": done, "score": value})
         return best.see(value, stage.learnt())
 
     def _tell(self, stage: Stage, step: int, loss: float) -> None:
-        notes = {"loss": loss} | stage.note()
-        text = "  ".join(f"{name} {value:.3g}" for name, value in notes.items())
+        notes = {"loss": loss} | stage.note() | {"rate": stage.optimizer.param_groups[0]["lr"]}
+        shown = notes | ({} if self._last_score is None else {"score": self._last_score})
+        text = "  ".join(f"{name} {value:.3g}" for name, value in shown.items())
         self.progress(stage.name, step + 1, stage.steps, text)
         self.accelerator.log({f"{stage.name}/{name}": value for name, value in notes.items()}, step=step)
         if (step + 1) % max(stage.steps // _HISTORY_POINTS, 1) == 0 or step + 1 == stage.steps:

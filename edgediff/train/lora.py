@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgediff.extras import require
 from edgediff.train.stage import Parameters
 
 
@@ -20,7 +19,6 @@ def attach_lora(encoder: nn.Module, parameters: Parameters, rank: int, seed: int
 
     The adapters' scale is the package's usual one, `alpha = 2 * rank`.
     """
-    require("lora", "the method lora")
     import peft
 
     layers = [layer for weight, layer in linear_weights(encoder).items() if weight in parameters]

@@ -4,6 +4,7 @@ import re
 
 from edgediff.encoder import Encoder
 from edgediff.errors import SettingError
+from edgediff.extras import require
 from edgediff.train.batches import TokenRows
 from edgediff.train.choosers import FisherChooser, RandomChooser
 from edgediff.train.dense_stage import DenseChooser, DenseStage
@@ -19,9 +20,11 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
 
     Raises:
         SettingError: none are left.
+        MissingExtraError: the method needs a package that is not installed.
     """
     named = {name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)}
     if settings.method is Method.LORA:
+        require("lora", "the method lora")
         named = {name: p for name, p in named.items() if name in linear_weights(encoder.model)}
     if settings.method is Method.BITFIT:
         named = {name: p for name, p in named.items() if name.endswith(".bias")}

@@ -10,7 +10,7 @@ from edgediff.diff import Base, Diff, Task, fingerprint
 from edgediff.encoder import Tuned
 from edgediff.score import Rows, Scores
 from edgediff.train.loop import Loop
-from edgediff.train.settings import Settings
+from edgediff.train.settings import Method, Settings
 
 EXTRACT = "extract"
 """The method of a diff that was cut from a fine-tuned checkpoint."""
@@ -18,28 +18,36 @@ _PACKAGES = ("edgediff", "torch", "transformers", "accelerate")
 
 
 def identity_of(
-    base: Base, task: Task, settings: Settings, rows: Rows, given: Tuned | None
+    base: Base, task: Task, settings: Settings, rows: Rows, dev: Rows, given: Tuned | None
 ) -> dict[str, Any]:
     """All that decides a run's result, in plain values."""
-    digest = hashlib.sha256()
-    for text in (*rows.texts, *(rows.pairs or ()), *map(repr, rows.targets)):
-        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     identity = {
         "edgediff": importlib.metadata.version("edgediff"),
         "base": base.fingerprint,
         "task": task.to_dict(),
-        "rows": digest.hexdigest(),
+        "rows": _digest(rows),
+        "dev_rows": _digest(dev),
         "settings": asdict(settings),
         "tuned": fingerprint(given.difference.items()) if given is not None else None,
     }
     return dict(json.loads(json.dumps(identity)))  # as a checkpoint gives it back: tuples become lists
 
 
+def _digest(rows: Rows) -> str:
+    digest = hashlib.sha256()
+    for text in (*rows.texts, *(rows.pairs or ()), *map(repr, rows.targets)):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
 def provenance_of(settings: Settings, task: Task, scores: Scores, given: bool) -> dict[str, str]:
     """What a `.dpf` file says of how its diff came about."""
+    amount = {"density": str(settings.density)} if settings.size is None else {"size": str(settings.size)}
+    if settings.method is Method.BITFIT and not given:
+        amount = {}  # its parameters say how many there are
     return {
         "method": EXTRACT if given else settings.method.value,
-        "density" if settings.size is None else "size": str(settings.size or settings.density),
+        **amount,
         "seed": str(settings.seed),
         **({f"dev_{task.metric}": f"{scores[task.metric]:.4f}"} if scores else {}),
         "edgediff": importlib.metadata.version("edgediff"),

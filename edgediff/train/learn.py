@@ -1,0 +1,91 @@
+"""The paper's three stages in the order in which they happen, and the dense methods to compare with."""
+
+import numpy as np
+import torch
+
+from edgediff.diff import Diff
+from edgediff.encoder import Tuned
+from edgediff.train.best import Best
+from edgediff.train.checkpoint import Checkpoint
+from edgediff.train.choosers import GivenChooser
+from edgediff.train.cut import Cut, Mask
+from edgediff.train.loop import Loop
+from edgediff.train.mask_stage import MaskStage, mask_in
+from edgediff.train.methods import make_chooser, make_dense, parameters_of
+from edgediff.train.settings import Settings
+from edgediff.train.stage import Chooser, Stage
+
+
+def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint | None) -> Diff:
+    """The paper's three stages: find what to change, keep the largest, tune what is kept."""
+    settings, model = loop.settings, loop.model
+    parameters = parameters_of(model.encoder, settings)
+    choosing_steps = 0
+    if given is None and settings.choosing:
+        choosing_steps = max(round(loop.total_steps * settings.choosing), 1)  # in none, nothing is found
+    tuning_steps = loop.total_steps - choosing_steps
+
+    if checkpoint is None or checkpoint.stage != MaskStage.name:
+        # Stage 1: find what a task needs; the paper by a relaxed L0 norm (sections 3.1 and 3.2).
+        chooser: Chooser | None
+        if given is not None:
+            chooser = GivenChooser(given.difference, parameters, settings)
+        else:
+            chooser = make_chooser(model, parameters, loop.rows, settings, choosing_steps, cut.density)
+        start = None
+        if chooser is None:
+            mask: Mask = {name: np.arange(p.numel()) for name, p in parameters.items()}
+        else:
+            loop.run(chooser, 0, _begin(chooser, checkpoint))
+            loop.record["stages"][-1] |= chooser.note() | {"scores": loop.score()}
+
+            # Stage 2: the exact density, by one threshold over the whole model (section 3.3).
+            found = chooser.found()
+            mask, start = cut.mask(found, model.head_arrays()), chooser.start(found)
+            chooser.detach()
+            del found, chooser
+        mask_stage = MaskStage(model, mask, start, settings, tuning_steps)
+        best = _best(settings)
+        loop.save(mask_stage, 0, best)
+        first = 0
+    else:
+        mask = mask_in(checkpoint.state)
+        mask_stage, best = MaskStage(model, mask, None, settings, tuning_steps), _best(settings, checkpoint)
+        first = _begin(mask_stage, checkpoint)
+
+    # Stage 3: the mask stays, the values learn (section 3.3).
+    loop.run(mask_stage, choosing_steps, first, best)
+    return Diff(cut.base, model.task, mask_stage.tensors(), model.head_arrays())
+
+
+def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> None:
+    """A method to compare with, in one stage."""
+    parameters = parameters_of(loop.model.encoder, loop.settings)
+    stage = make_dense(loop.model, parameters, loop.settings, loop.total_steps)
+    trained = sum(p.numel() for p in loop.model.encoder.parameters() if p.requires_grad)
+    loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
+    loop.record["trained_parameters"] = trained
+
+
+def _best(settings: Settings, checkpoint: Checkpoint | None = None) -> Best | None:
+    if settings.patience is None:
+        return None
+    best = Best(settings.patience)
+    best.restore(checkpoint.state if checkpoint is not None else {})
+    return best
+
+
+def _begin(stage: Stage, checkpoint: Checkpoint | None) -> int:
+    """Restore `stage` from the checkpoint, if there is one; give the step to go on with."""
+    if checkpoint is None:
+        return 0
+    stage.restore(checkpoint.state)
+    return checkpoint.step
+
+
+def restore(loop: Loop, checkpoint: Checkpoint) -> None:
+    """Have the loop go on from the checkpoint: its record, and the head as it was."""
+    loop.record = checkpoint.record
+    with torch.no_grad():
+        loop.model.head.weight.copy_(checkpoint.state["head.weight"])
+        loop.model.head.bias.copy_(checkpoint.state["head.bias"])

@@ -1,0 +1,182 @@
+"""Many tasks over one encoder from one file."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+from test_cli import call
+
+from edgediff.errors import DataError, RunError, SettingError, TaskError
+from edgediff.format import read_run
+from edgediff.train import Job, Method, Settings, read_tasks, train_tasks
+
+THREE = """
+[defaults]
+density = 0.05
+epochs = 1
+batch_size = 16
+train = "train.jsonl"
+dev = "dev.jsonl"
+
+[[tasks]]
+task = "task.json"
+name = "one"
+
+[[tasks]]
+task = "task.json"
+name = "two"
+method = "early"
+seed = 1
+rows = 64
+
+[[tasks]]
+task = "task.json"
+name = "bad"
+train = "missing.jsonl"
+"""
+
+
+@pytest.fixture
+def three(tiny_task, tmp_path):
+    """A file of two tasks that can be trained and one that cannot, beside its rows."""
+    for name in ("task.json", "train.jsonl", "dev.jsonl"):
+        shutil.copy(tiny_task / name, tmp_path)
+    (tmp_path / "tasks.toml").write_text(THREE)
+    return tmp_path / "tasks.toml"
+
+
+def test_a_file_says_what_is_trained_with_defaults_for_all(three):
+    folder, settings = three.parent, Settings(density=0.05, epochs=1, batch_size=16)
+    task, train, dev = str(folder / "task.json"), folder / "train.jsonl", folder / "dev.jsonl"
+    early = replace(settings, method=Method.EARLY, seed=1)
+    assert read_tasks(three) == [
+        Job("one", task, train, dev, settings, None),
+        Job("two", task, train, dev, early, 64),
+        Job("bad", task, folder / "missing.jsonl", dev, settings, None),
+    ]
+
+
+def test_what_is_given_is_stronger_than_the_file(three):
+    jobs = read_tasks(three, {"method": "bitfit", "rows": 32, "components": ["bias"]})
+    assert {job.settings.method for job in jobs} == {Method.BITFIT}
+    assert {job.settings.components for job in jobs} == {("bias",)}
+    assert {job.rows for job in jobs} == {32}
+
+
+def test_a_task_without_a_name_has_its_own_and_files_lie_beside_the_list(tmp_path):
+    text = '[[tasks]]\ntask = "sst2"\n[[tasks]]\ntask = "sub/mine.toml"\ndev = "/data/dev.csv"\n'
+    (tmp_path / "tasks.toml").write_text(text)
+    first, second = read_tasks(tmp_path / "tasks.toml")
+    assert (first.name, first.task, first.train, first.settings) == ("sst2", "sst2", None, Settings())
+    assert (second.name, second.task) == ("mine", str(tmp_path / "sub" / "mine.toml"))
+    assert str(second.dev) == "/data/dev.csv"
+
+
+ONE = '[[tasks]]\ntask = "sst2"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[tasks", "tasks.toml cannot be read"),
+        ("", r"holds no \[\[tasks\]\] tables"),
+        ("tasks = []", r"holds no \[\[tasks\]\] tables"),
+        ("tasks = [1]", r"holds no \[\[tasks\]\] tables"),
+        ("defaults = 1\n" + ONE, "defaults is 1, expected a table"),
+        ('[[tasks]]\nname = "x"', "task 1: task is None, expected a text"),
+        ("[[tasks]]\ntask = 1", "task 1: task is 1, expected a text"),
+        (ONE + "train = 5", "task 1: train is 5, expected a text"),
+        (ONE + ONE + 'dev = ["a"]', "task 2: dev is .'a'., expected a text"),
+        (ONE + 'name = ""', "task 1: name is '', expected the name of a folder"),
+        (ONE + 'name = "a/b"', "task 1: name is 'a/b', expected the name of a folder"),
+        (ONE + 'name = ".."', "task 1: name is '..', expected the name of a folder"),
+        (ONE + "name = 3", "task 1: name is 3, expected the name of a folder"),
+        (ONE + "rows = 1.5", "task 1: rows is 1.5, expected a whole number"),
+        (ONE + "rows = true", "task 1: rows is True, expected a whole number"),
+        (ONE + ONE, "two tasks have the name 'sst2', expected one each: give a `name`"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_with_the_place(text, message, tmp_path):
+    (tmp_path / "tasks.toml").write_text(text)
+    with pytest.raises(TaskError, match=message):
+        read_tasks(tmp_path / "tasks.toml")
+
+
+def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
+    with pytest.raises(TaskError, match=r"gone\.toml cannot be read"):
+        read_tasks(tmp_path / "gone.toml")
+    (tmp_path / "tasks.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(TaskError, match="cannot be read"):
+        read_tasks(tmp_path / "tasks.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("densty = 0.1", "task 1: unknown setting 'densty'"),
+        ('method = "best"', "task 1: method is 'best', expected one of structured"),
+        ("density = 2.0", "density is 2.0, expected a number above 0 and at most 1"),
+        ('size = "100KB"', "size is '100KB', expected a whole number"),
+    ],
+)
+def test_a_setting_in_the_file_that_cannot_be_used_is_refused(line, message, tmp_path):
+    (tmp_path / "tasks.toml").write_text(ONE + line)
+    with pytest.raises(SettingError, match=message):
+        read_tasks(tmp_path / "tasks.toml")
+
+
+def test_two_workers_train_all_but_the_bad_and_a_second_time_nothing(three, tiny_model, tmp_path):
+    folder, jobs = tmp_path / "runs" / "all", read_tasks(three)
+    outcomes = dict(train_tasks(tiny_model("bert"), folder, jobs, workers=2))
+    assert sorted(outcomes) == ["bad", "one", "two"]
+    assert isinstance(outcomes["bad"], DataError)
+    assert "missing.jsonl does not exist" in str(outcomes["bad"])
+    assert not (folder / "bad").exists()
+    for name, method, rows in (("one", "structured", 160), ("two", "early", 64)):
+        record = json.loads((folder / name / "train.json").read_text())
+        assert outcomes[name]["scores"] == record["scores"]
+        assert (record["method"], record["rows"]["train"]) == (method, rows)
+        assert read_run(folder / name).nnz == record["nnz"] == round(0.05 * record["base"]["parameters"])
+    written = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    shutil.copy(three.parent / "train.jsonl", three.parent / "missing.jsonl")
+    again = dict(train_tasks(tiny_model("bert"), folder, jobs, workers=2))
+    assert again["bad"]["nnz"] == again["one"]["nnz"]
+    assert again["one"]["scores"] == outcomes["one"]["scores"]
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+
+
+def test_fewer_than_one_worker_is_refused(three, tiny_model, tmp_path):
+    with pytest.raises(RunError, match="workers is 0, expected at least 1"):
+        next(train_tasks(tiny_model("bert"), tmp_path / "runs", read_tasks(three), workers=0))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_prints_a_line_for_each_task_and_ends_in_1_if_one_failed(three, tiny_model, tmp_path):
+    arguments = ("train", tiny_model("bert"), tmp_path / "runs", "--tasks", three, "--method", "random")
+    code, stdout, stderr = call(*arguments)
+    line = r"{}/{}: colours, dev accuracy [01]\.\d{{4}}, 1,\d{{3}} of [\d,]+ parameters changed"
+    lines = sorted(stdout.splitlines())
+    assert code == 1
+    assert len(lines) == 2
+    for text, name in zip(lines, ("one", "two"), strict=True):
+        assert re.fullmatch(line.format(re.escape(str(tmp_path / "runs")), name), text), text
+    failures = [text for text in stderr.splitlines() if text.startswith("edgediff: ")]
+    assert len(failures) == 1
+    assert failures[0].startswith("edgediff: bad: ")
+    assert "missing.jsonl does not exist" in failures[0]
+    assert "Traceback" not in stderr
+    shutil.copy(three.parent / "train.jsonl", three.parent / "missing.jsonl")
+    code, stdout, _ = call(*arguments)
+    assert (code, len(stdout.splitlines())) == (0, 3)
+    assert set(lines) < set(stdout.splitlines())
+
+
+@pytest.mark.parametrize("option", ["--train", "--dev"])
+def test_the_command_refuses_rows_for_all_tasks(option, three, tiny_model, tmp_path):
+    rows = three.parent / "train.jsonl"
+    code, _, stderr = call("train", tiny_model("bert"), tmp_path / "runs", "--tasks", three, option, rows)
+    assert code == 1
+    assert stderr == "edgediff: --tasks takes no --train, --dev or --tensorboard: the file names the rows\n"
+    assert not (tmp_path / "runs").exists()
