@@ -30,8 +30,8 @@ ROWS = {"sst2": 20_000, "mnli": 20_000}
 RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.FULL: ("dense_rate", (1e-4, 2e-4, 5e-5)),
     Method.EARLY: ("mask_rate", (2e-3, 4e-3, 1e-3)),
-    Method.STRUCTURED: ("mask_rate", (2e-3, 1e-3, 4e-3)),
-    Method.DIFF: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.STRUCTURED: ("mask_rate", (1e-3, 2e-3, 4e-3)),
+    Method.DIFF: ("mask_rate", (1e-3, 2e-3, 4e-3)),
     Method.MAGNITUDE: ("mask_rate", (1e-3, 5e-4, 2e-3)),
     Method.FISHER: ("mask_rate", (2e-3, 1e-3, 4e-3)),
     Method.RANDOM: ("mask_rate", (2e-3, 1e-3, 4e-3)),

@@ -12,13 +12,16 @@ import typer
 import edgediff
 from edgediff.runtime import Tokens
 from edgediff.score import load_task
+from edgediff.train import read_tasks
 from edgediff_cli.main import app
 
-README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+TRAINING = (ROOT / "docs" / "training.md").read_text("utf-8")
 
 
-def _blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def _blocks(language, text=README):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def test_the_python_blocks_run_one_after_another(voice_data, tmp_path, monkeypatch):
@@ -38,13 +41,13 @@ def test_the_python_blocks_run_one_after_another(voice_data, tmp_path, monkeypat
 
 
 def _commands():
-    lines = (line for block in _blocks("console") for line in block.splitlines())
+    lines = (line for block in _blocks("console", README + TRAINING) for line in block.splitlines())
     return [line.removeprefix("$ edgediff ") for line in lines if line.startswith("$ edgediff ")]
 
 
 @pytest.mark.parametrize("line", _commands())
 def test_every_command_shown_is_one_that_the_command_line_takes(line):
-    name, *arguments = shlex.split(line)
+    name, *arguments = shlex.split(line, comments=True)
     group = typer.main.get_command(app)
     group.commands[name].make_context(name, arguments, parent=click.Context(group))
 
@@ -54,6 +57,17 @@ def test_the_task_file_shown_loads(tmp_path):
     (tmp_path / "task.toml").write_text(block)
     task = load_task(tmp_path / "task.toml")
     assert task.labels == ("billing", "outage", "other")
+
+
+def test_the_list_of_tasks_shown_loads(tmp_path):
+    (block,) = _blocks("toml", TRAINING)
+    (tmp_path / "tasks.toml").write_text(block)
+    assert [
+        (job.name, job.settings.epochs, job.settings.size) for job in read_tasks(tmp_path / "tasks.toml")
+    ] == [
+        ("sst2", 3, None),
+        ("tickets", 3, 60_000),
+    ]
 
 
 def test_every_linked_file_exists():

@@ -49,7 +49,7 @@ class MaskStage(Stage):
             self.values.copy_(torch.from_numpy(np.concatenate(kept)))
         self._head: list[Tensor] = list(model.head.parameters())
         self.optimizer = adam(
-            [([self.values], settings.mask_rate, False), (self._head, settings.head_rate, False)]
+            [([self.values], settings.tuning_rate, False), (self._head, settings.head_rate, False)]
         )
 
     @torch.no_grad()

@@ -63,11 +63,11 @@ _CHOOSING_SHARE = {
     Method.MAGNITUDE: 0.5,
     Method.FISHER: 0.1,
 }
+_BEGIN_AT_BASE = (Method.EARLY, Method.FISHER, Method.RANDOM, Method.BITFIT)
 _POSITIVE = (
     "epochs",
     "gate_rate",
     "log_alpha_rate",
-    "mask_rate",
     "dense_rate",
     "lora_rate",
     "head_rate",
@@ -100,7 +100,8 @@ class Settings:
         gate_rate: peak learning rate of w while the gates are learnt.
         log_alpha_rate: constant learning rate of the gates.
         open_factor: gates are driven to `open_factor * density` open ones before the cut.
-        mask_rate: peak learning rate of the kept values; many times that of dense training is right.
+        mask_rate: peak learning rate of the kept values; many times that of dense training is right. None is
+            the method's own: 1e-3 where tuning goes on from values, 2e-3 where it begins at the base's.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
             a mask for `early` and `magnitude`.
         lora_rate: peak learning rate of LoRA's matrices.
@@ -128,7 +129,7 @@ class Settings:
     gate_rate: float = 2e-4
     log_alpha_rate: float = 0.1
     open_factor: float = 6.0
-    mask_rate: float = 2e-3
+    mask_rate: float | None = None
     dense_rate: float = 2e-4
     lora_rate: float = 2e-3
     lora_rank: int = 8
@@ -148,6 +149,8 @@ class Settings:
         for name in _POSITIVE:
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number above 0")
+        if self.mask_rate is not None and not 0 < self.mask_rate < math.inf:
+            raise SettingError(f"mask_rate is {self.mask_rate}, expected a number above 0")
         for name, least in _WHOLE.items():
             value = getattr(self, name)
             if value is not None and (type(value) is not int or value < least):
@@ -164,6 +167,13 @@ class Settings:
         """The share of all steps that goes to choosing the mask."""
         own = _CHOOSING_SHARE.get(self.method, 0.0)
         return own if self.choosing_share is None or own == 0 else self.choosing_share
+
+    @property
+    def tuning_rate(self) -> float:
+        """The peak learning rate of the kept values."""
+        if self.mask_rate is not None:
+            return self.mask_rate
+        return 2e-3 if self.method in _BEGIN_AT_BASE else 1e-3
 
     def allows(self, name: str) -> bool:
         """Whether the parameter `name` may change."""
