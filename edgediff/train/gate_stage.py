@@ -1,50 +1,19 @@
 """Stage 1: learn w and its gates (Guo, Rush, Kim, sections 3.1 and 3.2)."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgediff.train import gates
 from edgediff.train.feedback import L0Feedback
+from edgediff.train.gated_tensor import CHUNK, GatedTensor
 from edgediff.train.model import TaskModel
 from edgediff.train.noise import NoisePool, NoiseSlices
 from edgediff.train.settings import L0Form, Method, Settings
 from edgediff.train.stage import Chooser, Parameters, State, adam, clip, clip_known, learn_only
-
-CHUNK = 1 << 18
-"""Entries worked on at a time: small enough that a chunk's buffers stay in the processor's cache."""
-
-
-@dataclass(frozen=True)
-class GatedTensor:
-    """One parameter with its diff and gates.
-
-    Attributes:
-        name: of the parameter.
-        parameter: the model's own, which holds the effective weights.
-        rows: the rows that training can ever reach, or None for all. Other rows get no gradient, would stay
-            at w = 0 and could never be kept, so they have neither w nor gate.
-        base: the frozen values, flat, of the rows.
-        w: the diff before its gates, flat.
-        log_alpha: of the entries' gates, flat.
-    """
-
-    name: str
-    parameter: nn.Parameter
-    rows: Tensor | None
-    base: Tensor
-    w: Tensor
-    log_alpha: Tensor
-
-    def full(self, live: Tensor) -> Tensor:
-        """`live` (flat, of the rows) in the parameter's shape, zero elsewhere."""
-        if self.rows is None:
-            return live.view_as(self.parameter)
-        return torch.zeros_like(self.parameter).index_copy_(0, self.rows, live.view(len(self.rows), -1))
 
 
 class GateStage(Chooser):
@@ -75,7 +44,7 @@ class GateStage(Chooser):
         learn_only(model.encoder, parameters.values())
         embedding = model.encoder.model.get_input_embeddings().weight
         self.tensors = [
-            _gated(name, p, token_ids.to(p.device) if p is embedding else None)
+            GatedTensor.of(name, p, token_ids.to(p.device) if p is embedding else None)
             for name, p in parameters.items()
         ]
         device = model.head.weight.device
@@ -112,20 +81,7 @@ class GateStage(Chooser):
                 self._write_base(tensor)
                 continue
             self._at_base.discard(tensor.name)
-            target = tensor.parameter.data if tensor.rows is None else torch.empty_like(tensor.base)
-            flat = target.view(-1)
-            for part in _chunks(len(tensor.w)):
-                gates.patch_chunk(
-                    flat[part],
-                    tensor.base[part],
-                    tensor.w[part],
-                    tensor.log_alpha[part],
-                    noise.next(part.stop - part.start),
-                    group,
-                    self._scratch.first(part.stop - part.start),
-                )
-            if tensor.rows is not None:
-                tensor.parameter.data.index_copy_(0, tensor.rows, flat.view(len(tensor.rows), -1))
+            tensor.patch(noise, group, self._scratch)
 
     @torch.no_grad()
     def update(self, step: int) -> None:
@@ -139,7 +95,7 @@ class GateStage(Chooser):
                 tensor.log_alpha.grad = None
                 sums.append(gates.ChunkSums())
             else:
-                sums.append(self._backward(tensor, noise, group, l0_weight))
+                sums.append(tensor.backward(noise, group, l0_weight, self._scratch))
                 self._expected[number] = sums[-1].expected
         counts = self._expected.to(open_groups)
         squares = sum(each.grad_log_alpha for each in sums)
@@ -165,11 +121,7 @@ class GateStage(Chooser):
         """Write the weights with the gates at their expectation."""
         self._at_base.clear()
         for tensor, gated in zip(self.tensors, self._gated_values(), strict=True):
-            live = (tensor.base + gated).view(-1, *tensor.parameter.shape[1:])
-            if tensor.rows is None:
-                tensor.parameter.data.copy_(live.view_as(tensor.parameter))
-            else:
-                tensor.parameter.data.index_copy_(0, tensor.rows, live)
+            tensor.write(tensor.base + gated)
 
     @torch.no_grad()
     def found(self) -> dict[str, NDArray[np.float32]]:
@@ -223,10 +175,7 @@ class GateStage(Chooser):
     def _write_base(self, tensor: GatedTensor) -> None:
         if tensor.name in self._at_base:
             return
-        if tensor.rows is None:
-            tensor.parameter.data.copy_(tensor.base.view_as(tensor.parameter))
-        else:
-            tensor.parameter.data.index_copy_(0, tensor.rows, tensor.base.view(len(tensor.rows), -1))
+        tensor.write(tensor.base)
         self._at_base.add(tensor.name)
 
     def _draw(self, step: int) -> tuple[NoiseSlices, Tensor, Tensor]:
@@ -247,48 +196,9 @@ class GateStage(Chooser):
         ones = torch.ones_like(self.group_log_alpha)
         return gates.open_probability(self.group_log_alpha) if self.structured else ones
 
-    def _backward(
-        self, tensor: GatedTensor, noise: NoiseSlices, group: float, penalty: float
-    ) -> gates.ChunkSums:
-        """Fill the gradients of one tensor's w and log_alpha; give its sums."""
-        grad = tensor.parameter.grad
-        if grad is None:
-            grad = torch.zeros_like(tensor.parameter)
-        grad = (grad if tensor.rows is None else grad.index_select(0, tensor.rows)).reshape(-1)
-        if tensor.log_alpha.grad is None:
-            tensor.log_alpha.grad = torch.empty_like(tensor.log_alpha)
-        sums = gates.ChunkSums()
-        for part in _chunks(len(tensor.w)):
-            size = part.stop - part.start
-            more = gates.backward_chunk(
-                grad[part],
-                tensor.w[part],
-                tensor.log_alpha[part],
-                noise.next(size),
-                group,
-                penalty,
-                tensor.log_alpha.grad[part],
-                self._scratch.first(size),
-            )
-            sums = sums.plus(more)
-        tensor.w.grad = grad  # the parameter's own gradient has become w's
-        return sums
-
     def _gated_values(self) -> Iterator[Tensor]:
         group_gates = torch.ones_like(self.group_log_alpha)
         if self.structured:
             group_gates = gates.expected_gates(self.group_log_alpha)
         for tensor, group in zip(self.tensors, group_gates, strict=True):
             yield tensor.w * gates.expected_gates(tensor.log_alpha) * group
-
-
-def _gated(name: str, parameter: nn.Parameter, rows: Tensor | None) -> GatedTensor:
-    live = parameter.detach() if rows is None else parameter.detach().index_select(0, rows)
-    base = live.reshape(-1).clone()
-    w, log_alpha = torch.zeros_like(base), torch.full_like(base, gates.START_LOG_ALPHA)
-    return GatedTensor(name, parameter, rows, base, w, log_alpha)
-
-
-def _chunks(size: int) -> Iterator[slice]:
-    for start in range(0, size, CHUNK):
-        yield slice(start, min(start + CHUNK, size))
