@@ -5,7 +5,7 @@
 FOLDER holds `TASK/train.jsonl.gz` and `TASK/dev.jsonl.gz` with the fields `sentence`, or `sentence1` and
 `sentence2`, and `label`. Every method tries its rates with seed 0; the best rate of a task then gets the
 other seeds. A run leaves one JSON file in OUT and is not repeated, so the command can be stopped and given
-again; with `--table` it only prints what is there.
+again; with `--table` it only prints what is there. docs/training.md has OUT in `benchmarks/results/scores`.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import dataclasses
 import json
 import shutil
 import statistics
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,14 +71,13 @@ def main() -> None:
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
     if not arguments.table:
-        base = arguments.out / "base"
-        if not base.is_dir():
-            export("minilm", base)
-        for run in _plan(arguments):
-            if _result(arguments.out, run) is None:
-                _train(run, arguments.out, arguments.data / run.task, base)
-                found = _result(arguments.out, run)
-                print(f"{run.key}: {found['score']:.4f}" if found else run.key, flush=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            export("minilm", Path(scratch) / "base")
+            for run in _plan(arguments):
+                if _result(arguments.out, run) is None:
+                    result = _train(run, arguments.data / run.task, Path(scratch))
+                    (arguments.out / f"{run.key}.json").write_text(json.dumps(result, indent=2) + "\n")
+                    print(f"{run.key}: {result['score']:.4f}", flush=True)
     print(_table(arguments))
 
 
@@ -100,9 +100,8 @@ def _best(out: Path, task: str, method: Method, density: float) -> Run | None:
     return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
-def _train(run: Run, out: Path, data: Path, base: Path) -> None:
-    folder, dpf = out / "run", out / "task.dpf"
-    shutil.rmtree(folder, ignore_errors=True)
+def _train(run: Run, data: Path, scratch: Path) -> dict[str, Any]:
+    folder, dpf = scratch / "run", scratch / "task.dpf"
     files = {"train": data / "train.jsonl.gz", "dev": data / "dev.jsonl.gz"}
     record = train(
         "minilm", folder, task=_task(run.task), settings=run.settings(), rows=ROWS.get(run.task), **files
@@ -112,16 +111,15 @@ def _train(run: Run, out: Path, data: Path, base: Path) -> None:
         diff = pack(folder, dpf)
         result |= {
             "unpacked": result["score"],
-            "score": eval(base, dpf, files["dev"]).score,
+            "score": eval(scratch / "base", dpf, files["dev"]).score,
             "bytes": dpf.stat().st_size,
             "nnz": diff.nnz,
         }
     else:
         result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
     result |= {key: record[key] for key in ("metric", "stages", "rows", "precision", "settings", "versions")}
-    (out / f"{run.key}.json").write_text(json.dumps(result, indent=2) + "\n")
     shutil.rmtree(folder)
-    dpf.unlink(missing_ok=True)
+    return result
 
 
 def _task(name: str) -> Task:
@@ -137,7 +135,7 @@ def _result(out: Path, run: Run) -> dict[str, Any] | None:
 
 def _table(arguments: argparse.Namespace) -> str:
     """Scores in percent: the mean over seeds, half the distance of the outer ones, and how many."""
-    columns = ("task", "method", "density", "rates tried (seed 0)", "score", "seeds", "bytes")
+    columns = ("task", "method", "density", "rates tried (seed 0)", "score", "seeds", "bytes", "steps, s")
     lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     means: dict[Method, list[float]] = {}
     for method in map(Method, arguments.methods):
@@ -159,12 +157,19 @@ def _table(arguments: argparse.Namespace) -> str:
             lines.append(
                 f"| {task} | {method} | {density} | {', '.join(tried)}"
                 f" | {statistics.mean(scores):.2f}{spread}"
-                f" | {len(scores)} | {size:,} |"
+                f" | {len(scores)} | {size:,} | {_seconds(found):.0f} |"
             )
             means.setdefault(method, []).append(statistics.mean(scores))
     for method, values in means.items():
-        lines.append(f"| mean of {len(values)} | {method} | | | {statistics.mean(values):.2f} | | |")
+        lines.append(f"| mean of {len(values)} | {method} | | | {statistics.mean(values):.2f} | | | |")
     return "\n".join(lines)
+
+
+def _seconds(found: list[dict[str, Any]]) -> float:
+    """The time of all steps of a run: each stage's median step times its steps."""
+    return statistics.median(
+        sum(stage["steps"] * (stage["step_seconds"] or 0) for stage in result["stages"]) for result in found
+    )
 
 
 def _arguments() -> argparse.Namespace:
