@@ -12,7 +12,10 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 import edgediff
 from edgediff.export import export
-from edgediff.train import Settings, train
+from edgediff.runtime import Tokens, load_session
+from edgediff.runtime.answer import feature_logits
+from edgediff.score import predictions, read_rows, score
+from edgediff.train import Precision, Settings, train
 
 settings.register_profile("edgediff", deadline=None)  # a deadline would be a timed assertion
 settings.load_profile("edgediff")
@@ -34,6 +37,9 @@ WORDS = (
     "lamp",
 )
 ARCHITECTURES = ("albert", "bert", "deberta-v2", "distilbert", "electra", "mobilebert", "mpnet", "roberta")
+QUICK = Settings(density=0.05, epochs=3, batch_size=16, precision=Precision.FP32, dense_rate=1e-3)
+ONE_ROW = 1.01 / 60
+"""What one row of the tiny task's dev rows counts."""
 
 
 @pytest.fixture(scope="session")
@@ -78,18 +84,44 @@ def tiny_task(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def kind_task(tmp_path_factory):
+    """Makes a folder as `tiny_task` is one, of a task of another kind."""
+
+    def make(kind):
+        folder = tmp_path_factory.mktemp(kind)
+        row, definition = KINDS[kind]
+        (folder / "task.json").write_text(json.dumps({"name": kind, "kind": kind} | definition))
+        for seed, (name, count) in enumerate((("train", 240), ("dev", 60))):
+            choose = random.Random(seed)
+            text = "\n".join(json.dumps(row(choose)) for _ in range(count))
+            (folder / f"{name}.jsonl").write_text(text)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tiny_model, tiny_task, tmp_path_factory) -> Path:
     """A finished RUN folder of the tiny BERT on the tiny task."""
     folder = tmp_path_factory.mktemp("runs") / "colours"
-    train(
-        tiny_model("bert"),
-        folder,
-        task=tiny_task / "task.json",
-        train=tiny_task / "train.jsonl",
-        dev=tiny_task / "dev.jsonl",
-        settings=Settings(density=0.05, epochs=4, batch_size=16),
-    )
+    train_on(tiny_model("bert"), folder, tiny_task, Settings(density=0.05, epochs=4, batch_size=16))
     return folder
+
+
+def train_on(model, folder, files, settings, **options):
+    """Train with the task and the rows of the folder `files`."""
+    paths = {"task": files / "task.json", "train": files / "train.jsonl", "dev": files / "dev.jsonl"}
+    return train(model, folder, settings=settings, **paths, **options)
+
+
+def score_on_onnxruntime(base, diff, data):
+    """The score of a diff whose values are exact, which no file holds."""
+    rows = read_rows(data, diff.task)
+    session, task = load_session(base, diff)
+    tokens = Tokens(base, diff.task)
+    features = tokens.features(rows.texts, rows.pairs)
+    logits = feature_logits(session, task, tokens, features)
+    return score(diff.task, predictions(diff.task, logits, rows, features), rows)[diff.task.metric]
 
 
 def write_rows(path: Path, count: int, seed: int) -> None:
@@ -100,6 +132,56 @@ def write_rows(path: Path, count: int, seed: int) -> None:
             words = choose.choices(WORDS, k=choose.randint(3, 9))
             label = "yes" if set(COLOURS) & set(words) else "no"
             file.write(json.dumps({"text": " ".join(words), "label": label}) + "\n")
+
+
+def _reviews(choose):
+    """Reviews with several tags: those of four words that they hold."""
+    words = choose.choices(WORDS, k=choose.randint(4, 9))
+    return {
+        "review": " ".join(words),
+        "tags": [tag for tag in ("good", "bad", "loud", "quiet") if tag in words],
+    }
+
+
+def _entities(choose):
+    """Sentences with runs of colours and of numbers, marked as entities."""
+    words, tags = choose.choices(WORDS, k=choose.randint(4, 9)), []
+    for word in words:
+        kind = "COLOUR" if word in COLOURS else "NUMBER" if word in WORDS[3:8] else None
+        inside = kind is not None and bool(tags) and tags[-1].endswith(kind)
+        tags.append("O" if kind is None else f"{'I' if inside else 'B'}-{kind}")
+    return {"words": words, "tags": tags}
+
+
+def _questions(choose):
+    """Contexts of 30 to 40 words, longer than the window of 24 tokens; the answer is the one colour."""
+    words = choose.choices(WORDS[3:], k=choose.randint(30, 40))
+    place = choose.randrange(len(words))
+    words[place] = choose.choice(COLOURS)
+    start = len(" ".join([*words[:place], ""])) if place else 0
+    return {
+        "question": "big lamp",
+        "context": " ".join(words),
+        "answers": {"text": [words[place]], "answer_start": [start]},
+    }
+
+
+def _counts(choose):
+    number = choose.randrange(5)
+    return {"text": f"{WORDS[3 + number]} {choose.choice(COLOURS)} lamp", "label": float(number)}
+
+
+ENTITIES = ["O", "B-COLOUR", "I-COLOUR", "B-NUMBER", "I-NUMBER"]
+KINDS = {
+    "regression": (_counts, {"text": "text"}),
+    "multi_label": (
+        _reviews,
+        {"text": "review", "label": "tags", "labels": ["good", "bad", "loud", "quiet"]},
+    ),
+    "token_classification": (_entities, {"text": "words", "label": "tags", "labels": ENTITIES}),
+    "question_answering": (_questions, {"text": "question", "text_pair": "context", "max_length": 24}),
+}
+"""What makes a row of a task of each other kind, and the definition of the task."""
 
 
 def save_tiny_model(architecture: str, folder: Path) -> None:

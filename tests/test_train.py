@@ -4,23 +4,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import train_on
 from safetensors.numpy import load_file
 
 from edgediff.encoder import load_encoder
 from edgediff.errors import RunError, SettingError
 from edgediff.format import read_run
 from edgediff.score import load_task, read_rows
-from edgediff.train import Method, Precision, Settings, train
+from edgediff.train import Method, Precision, Settings
 from edgediff.train.batches import TokenRows
 from edgediff.train.gate_stage import GateStage
 from edgediff.train.model import make_model
 
 QUICK = Settings(density=0.05, epochs=1, batch_size=16, precision=Precision.FP32)
-
-
-def _train(model, folder, files, settings=QUICK, **options):
-    paths = {"task": files / "task.json", "train": files / "train.jsonl", "dev": files / "dev.jsonl"}
-    return train(model, folder, settings=settings, **paths, **options)
 
 
 def test_a_run_folder_holds_diff_task_and_record(tiny_run):
@@ -51,21 +47,21 @@ def test_names_and_shapes_are_those_of_the_encoder(tiny_run, tiny_model):
 
 def test_the_same_seed_gives_the_same_bits(tiny_model, tiny_task, tmp_path):
     for name in ("first", "second"):
-        _train(tiny_model("bert"), tmp_path / name, tiny_task)
+        train_on(tiny_model("bert"), tmp_path / name, tiny_task, QUICK)
     first, second = (load_file(tmp_path / name / "diff.safetensors") for name in ("first", "second"))
     assert first.keys() == second.keys()
     assert all(np.array_equal(first[key], second[key]) for key in first)
 
 
 def test_another_seed_gives_another_diff(tiny_model, tiny_task, tmp_path):
-    _train(tiny_model("bert"), tmp_path / "first", tiny_task)
-    _train(tiny_model("bert"), tmp_path / "second", tiny_task, replace(QUICK, seed=1))
+    train_on(tiny_model("bert"), tmp_path / "first", tiny_task, QUICK)
+    train_on(tiny_model("bert"), tmp_path / "second", tiny_task, replace(QUICK, seed=1))
     heads = [read_run(tmp_path / name).head.weight for name in ("first", "second")]
     assert not np.array_equal(*heads)
 
 
 def test_full_fine_tuning_gives_a_score_and_no_diff(tiny_model, tiny_task, tmp_path):
-    record = _train(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method.FULL))
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method.FULL))
     assert 0 <= record["scores"]["dev"]["accuracy"] <= 1
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["task.json", "train.json"]
     with pytest.raises(RunError, match="the method 'full' gives no sparse diff"):
@@ -81,7 +77,7 @@ def test_a_regression_learns(tiny_model, tmp_path):
         json.dumps({"name": "count", "kind": "regression", "text": "a", "text_pair": "b", "label": "s"})
     )
     settings = replace(QUICK, epochs=20, density=0.2, mask_rate=5e-3)
-    record = _train(tiny_model("bert"), tmp_path / "run", tmp_path, settings)
+    record = train_on(tiny_model("bert"), tmp_path / "run", tmp_path, settings)
     assert record["scores"]["dev"]["pearson"] > 0.5
 
 
@@ -128,14 +124,14 @@ def test_every_row_occurs_once_an_epoch_and_epochs_differ(tiny_model, tiny_task)
 
 
 def test_a_finished_run_resumes_to_its_own_record(tiny_run, tiny_model, tiny_task):
-    record = _train(tiny_model("bert"), tiny_run, tiny_task, resume=True)
+    record = train_on(tiny_model("bert"), tiny_run, tiny_task, QUICK, resume=True)
     assert record == json.loads((tiny_run / "train.json").read_text())
 
 
 def test_an_existing_run_folder_is_left_alone(tiny_model, tiny_task, tmp_path):
     (tmp_path / "mine.txt").write_text("kept")
     with pytest.raises(RunError, match="exists already"):
-        _train(tiny_model("bert"), tmp_path, tiny_task)
+        train_on(tiny_model("bert"), tmp_path, tiny_task, QUICK)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -147,5 +143,5 @@ def test_a_density_outside_its_range_is_refused(density):
 
 def test_a_density_that_keeps_nothing_is_refused_before_anything_is_written(tiny_model, tiny_task, tmp_path):
     with pytest.raises(SettingError, match="keeps no entry"):
-        _train(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, density=1e-6))
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, density=1e-6))
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,79 @@
+"""A run for a size or a number of bits packs to it."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import ONE_ROW, QUICK, train_on
+
+from edgediff.encoder import load_encoder
+from edgediff.errors import RunError, SettingError
+from edgediff.format import read_run
+from edgediff.pack import pack
+from edgediff.runtime import eval
+from edgediff.score import load_task
+from edgediff.train import Method
+from edgediff.train.cut import Cut
+
+
+@pytest.mark.parametrize(
+    ("method", "size"), [("structured", 1500), ("early", 4000), ("magnitude", 2500), ("fisher", 2500)]
+)
+def test_a_run_for_a_size_packs_into_it_and_fills_it(method, size, tiny_model, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method(method), size=size)
+    train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
+    pack(tmp_path / "run", tmp_path / "given.dpf", max_bytes=size)
+    assert 0.75 * size <= (tmp_path / "given.dpf").stat().st_size <= size
+    pack(tmp_path / "run", tmp_path / "own.dpf")  # the run's own size
+    assert (tmp_path / "own.dpf").read_bytes() == (tmp_path / "given.dpf").read_bytes()
+    pack(tmp_path / "run", tmp_path / "less.dpf", max_bytes=size - 300)
+    assert (tmp_path / "less.dpf").stat().st_size <= size - 300
+
+
+def test_a_size_that_does_not_hold_the_head_is_refused_before_anything_is_written(
+    tiny_model, tiny_task, tmp_path
+):
+    with pytest.raises(SettingError, match="bytes without any entry, at most 190 are allowed"):
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, size=200))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_least_size_that_is_accepted_can_be_packed(tiny_model, tiny_task, tmp_path):
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    base, settings = encoder.base(), replace(QUICK, method=Method.EARLY)
+
+    def accepted(size):
+        try:
+            Cut.of(base, task, replace(settings, size=size))
+        except SettingError:
+            return False
+        return True
+
+    least = next(size for size in range(300, 1000) if accepted(size))
+    assert not accepted(300)
+    train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(settings, size=least), rows=64)
+    pack(tmp_path / "run", tmp_path / "x.dpf")
+    assert (tmp_path / "x.dpf").stat().st_size <= least
+
+
+def test_a_run_for_two_bits_packs_to_two_bits_and_keeps_its_score(tiny_model, tiny_base, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method.EARLY, bits=2, epochs=8)
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
+    values = np.concatenate([np.abs(tensor.values) for tensor in read_run(tmp_path / "run").tensors])
+    assert len(np.unique(values)) > 100  # the run keeps them exact
+    packed = pack(tmp_path / "run", tmp_path / "x.dpf")
+    assert len(packed.levels) == 2
+    found = eval(tiny_base, tmp_path / "x.dpf", tiny_task / "dev.jsonl").score
+    assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=ONE_ROW)
+    assert len(pack(tmp_path / "run", tmp_path / "y.dpf", bits=5).levels) > 2  # what is asked for is stronger
+
+
+def test_a_record_whose_size_is_no_number_is_refused(tiny_run, tmp_path):
+    shutil.copytree(tiny_run, tmp_path / "run")
+    record = json.loads((tmp_path / "run" / "train.json").read_text())
+    record["settings"]["size"] = "100KB"
+    (tmp_path / "run" / "train.json").write_text(json.dumps(record))
+    with pytest.raises(RunError, match="size in the settings of its record is '100KB'"):
+        pack(tmp_path / "run", tmp_path / "x.dpf")
