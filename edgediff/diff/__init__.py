@@ -1,6 +1,7 @@
 """Plain data: what a diff, a task and a base are. Nothing here reads or writes a file."""
 
 from edgediff.diff.base import Base, fingerprint
+from edgediff.diff.compose import compose
 from edgediff.diff.diff import Diff, Head, TensorDiff
 from edgediff.diff.glue import GLUE_TASKS
 from edgediff.diff.task import Kind, Metric, Task
@@ -14,5 +15,6 @@ __all__ = [
     "Metric",
     "Task",
     "TensorDiff",
+    "compose",
     "fingerprint",
 ]

@@ -91,16 +91,19 @@ def load_session(
 
 
 def check_base(manifest: Manifest, diff: Diff, where: str, dpf: str) -> None:
-    """Check that `diff` was made for the base of `manifest`.
+    """Check that `diff` was made for the base of `manifest`, parameter by parameter.
 
-    Raises:
-        BaseMismatchError: another base; the text holds both fingerprints.
+    Raises: BaseMismatchError: another base (the text holds both fingerprints), or a parameter that it lacks
+    or has in another shape.
     """
     if diff.base.fingerprint != manifest.base.fingerprint:
         raise BaseMismatchError(
             f"{dpf} was made for the base {diff.base.name} with fingerprint {diff.base.fingerprint},"
             f" but {where} holds {manifest.base.name} with fingerprint {manifest.base.fingerprint}"
         )
+    parameters = {parameter.name: parameter for parameter in manifest.parameters}
+    for tensor in diff.tensors:
+        _matching(parameters, tensor, where)
 
 
 def head_feeds(diff: Diff) -> dict[str, NDArray[np.float32]]:
@@ -120,13 +123,13 @@ def _patched_initializers(base: Path, manifest: Manifest, diff: Diff) -> dict[st
     weights = np.memmap(base / WEIGHTS_FILE, np.uint8, "r")
     patched = {}
     for tensor in diff.tensors:
-        parameter = _matching(parameters, tensor, base)
+        parameter = parameters[tensor.name]
         array = tensor.patch(read_parameter(weights, parameter))
         patched[parameter.initializer] = np.ascontiguousarray(array.T if parameter.transposed else array)
     return patched
 
 
-def _matching(parameters: dict[str, Parameter], tensor: TensorDiff, base: Path) -> Parameter:
+def _matching(parameters: dict[str, Parameter], tensor: TensorDiff, base: str) -> None:
     parameter = parameters.get(tensor.name)
     if parameter is None:
         raise BaseMismatchError(f"the diff changes {tensor.name!r}, which the base {base} does not have")
@@ -134,4 +137,3 @@ def _matching(parameters: dict[str, Parameter], tensor: TensorDiff, base: Path) 
         raise BaseMismatchError(
             f"the diff changes {tensor.name!r} of shape {tensor.shape}, the base {base} has {parameter.shape}"
         )
-    return parameter

@@ -1,0 +1,47 @@
+"""Several diffs of one base as one."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgediff.diff.diff import Diff, TensorDiff
+from edgediff.errors import BaseMismatchError, SettingError
+
+
+def compose(diffs: Sequence[Diff]) -> tuple[Diff, int]:
+    """The diff that changes what any of `diffs` changes, and how many entries more than one of them changes.
+
+    Where several change one entry, their values are added, from the smallest to the largest: the order of
+    `diffs` does not matter to the bits. Task and head are the last one's.
+
+    Raises:
+        SettingError: no diff.
+        BaseMismatchError: they are of different bases.
+    """
+    if not diffs:
+        raise SettingError("no diff to compose")
+    last = diffs[-1]
+    for diff in diffs:
+        if diff.base.fingerprint != last.base.fingerprint:
+            raise BaseMismatchError(
+                f"the diffs of tasks {diff.task.name!r} and {last.task.name!r} are of different bases:"
+                f" {diff.base.fingerprint} and {last.base.fingerprint}"
+            )
+    if len(diffs) == 1:
+        return last, 0
+    parts: dict[str, list[TensorDiff]] = {}
+    for diff in diffs:
+        for tensor in diff.tensors:
+            parts.setdefault(tensor.name, []).append(tensor)
+    tensors = tuple(_add(parts[name]) for name in sorted(parts))
+    overlap = sum(tensor.nnz for diff in diffs for tensor in diff.tensors) - sum(t.nnz for t in tensors)
+    return replace(last, tensors=tensors, levels=None), overlap
+
+
+def _add(tensors: list[TensorDiff]) -> TensorDiff:
+    indices = np.concatenate([tensor.indices for tensor in tensors])
+    values = np.concatenate([tensor.values for tensor in tensors])
+    order = np.lexsort((values, indices))
+    together, first = np.unique(indices[order], return_index=True)
+    return replace(tensors[0], indices=together, values=np.add.reduceat(values[order], first))

@@ -1,0 +1,172 @@
+"""Where each parameter's elements lie in an image: found by markers, with nothing known about any kernel.
+
+Two more images are built from weights that hold their own position (two numbers that float32 holds exactly);
+what is read back at a place of the image tells which element of which parameter lies there, through renaming,
+transposing, fusing and packing. Every place is then checked by value against the real base.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgediff.errors import BundleError
+from edgediff.format.bundle import Manifest
+from edgediff.runtime.image import Image, base_values, build_image
+from edgediff.runtime.initializers import FLOAT, Initializer
+
+_MODULUS = 4093
+"""Positions are held as quotient and remainder by it, both far below 2^24."""
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where one parameter lies.
+
+    Attributes:
+        start: the float32 of the image that its region begins with.
+        order: the number in `Places.orders` of how elements lie in the region; None is their own order.
+    """
+
+    start: int
+    order: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """Where all parameters lie in an image.
+
+    Attributes:
+        by_name: one place each.
+        orders: `(numel,)` int32 each: the place in the region of each element, row-major in PyTorch's
+            orientation. Parameters of one shape that are packed alike share theirs.
+        unread: `(offset, length)` in bytes of raw copies that nothing reads once a session is open.
+    """
+
+    by_name: dict[str, Place]
+    orders: tuple[NDArray[np.int32], ...]
+    unread: tuple[tuple[int, int], ...]
+
+    def find(self, name: str, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The float32s of the image that hold the elements at flat `indices` of the parameter `name`."""
+        place = self.by_name[name]
+        inside = indices if place.order is None else self.orders[place.order][indices].astype(np.int64)
+        return place.start + inside
+
+
+def find_places(bundle: Path, manifest: Manifest, image: Image) -> Places:
+    """Find every element of every parameter in `image`, and check each by value.
+
+    Raises:
+        BundleError: an element lies nowhere or twice, two initializers share bytes, or a value differs; the
+            text says which. Such a base cannot be patched in place.
+    """
+    place_of = _read_markers(bundle, manifest, image)
+    floats, values = image.floats(), base_values(bundle, manifest)
+    by_name: dict[str, Place] = {}
+    orders: dict[bytes, tuple[int, NDArray[np.int32]]] = {}
+    first = 0
+    for entry in manifest.parameters:
+        numel = math.prod(entry.shape)
+        own = place_of[first : first + numel]
+        first += numel
+        if (own < 0).any():
+            raise BundleError(f"parameter {entry.name!r} is not whole in the image")
+        if not np.array_equal(floats[own], values[entry.name].reshape(-1)):
+            raise BundleError(f"parameter {entry.name!r} has other values in the image than in the base")
+        start = int(own.min())
+        order = (own - start).astype(np.int32)
+        if np.array_equal(order, np.arange(numel)):
+            by_name[entry.name] = Place(start, None)
+        else:
+            number, _ = orders.setdefault(order.tobytes(), (len(orders), order))
+            by_name[entry.name] = Place(start, number)
+    unread = tuple((each.offset, each.length) for each in image.initializers.values() if each.packed)
+    return Places(by_name, tuple(order for _, order in orders.values()), unread)
+
+
+def _read_markers(bundle: Path, manifest: Manifest, image: Image) -> NDArray[np.int64]:
+    """The float32 of the image that holds each element, elements numbered over all parameters."""
+    place_of = np.full(sum(math.prod(entry.shape) for entry in manifest.parameters), -1, np.int64)
+    with tempfile.TemporaryDirectory() as quotients, tempfile.TemporaryDirectory() as remainders:
+        marked = [
+            build_image(bundle, Path(folder), _markers(manifest, part))
+            for part, folder in ((_quotient, quotients), (_remainder, remainders))
+        ]
+        _check_regions(image, marked)
+        floats = [each.floats() for each in (image, *marked)]
+        for name, initializer in image.initializers.items():
+            if initializer.data_type != FLOAT:
+                continue
+            parts = [
+                each[slice(*_read_region(holder.initializers[name]))]
+                for each, holder in zip(floats, (image, *marked), strict=True)
+            ]
+            if np.array_equal(parts[0], parts[1]) and np.array_equal(parts[0], parts[2]):
+                continue  # a constant of the graph, whatever the weights are
+            _place(place_of, parts[1], parts[2], _read_region(initializer)[0], name)
+    return place_of
+
+
+def _place(
+    place_of: NDArray[np.int64],
+    quotients: NDArray[np.float32],
+    remainders: NDArray[np.float32],
+    start: int,
+    name: str,
+) -> None:
+    """Note where the elements of one region lie; zeros are padding."""
+    owner = quotients.astype(np.float64) * _MODULUS + remainders - 1
+    held = np.flatnonzero(owner >= 0)
+    element = owner[held].astype(np.int64)
+    if (element != owner[held]).any() or (element >= len(place_of)).any():
+        raise BundleError(f"initializer {name!r} does not hold parameters as they are")
+    twice = (place_of[element] >= 0).any()
+    place_of[element] = start + held
+    if twice or (place_of[element] != start + held).any():
+        raise BundleError(f"initializer {name!r} holds an element of a parameter that lies elsewhere too")
+
+
+def _markers(manifest: Manifest, part: Callable[[NDArray[Any]], NDArray[Any]]) -> dict[str, Any]:
+    """Initializers whose elements hold a part of their position over all parameters, plus 1: 0 is padding."""
+    values, first = {}, 1
+    for entry in manifest.parameters:
+        numel = math.prod(entry.shape)
+        marker = part(np.arange(first, first + numel)).astype(np.float32).reshape(entry.shape)
+        values[entry.initializer] = np.ascontiguousarray(marker.T if entry.transposed else marker)
+        first += numel
+    return values
+
+
+def _quotient(positions: NDArray[Any]) -> NDArray[Any]:
+    return positions // _MODULUS
+
+
+def _remainder(positions: NDArray[Any]) -> NDArray[Any]:
+    return positions % _MODULUS
+
+
+def _check_regions(image: Image, marked: list[Image]) -> None:
+    regions = [_read_region(each) for each in image.initializers.values() if each.data_type == FLOAT]
+    if len(set(regions)) < len(regions):
+        raise BundleError("two initializers of the image share their bytes")
+    for other in marked:
+        if image.initializers.keys() != other.initializers.keys():
+            raise BundleError("onnxruntime optimises the base otherwise with other values")
+        for name, initializer in image.initializers.items():
+            found = other.initializers[name]
+            if (initializer.length, len(initializer.packed)) != (found.length, len(found.packed)):
+                raise BundleError(f"initializer {name!r} is packed otherwise with other values")
+
+
+def _read_region(initializer: Initializer) -> tuple[int, int]:
+    """First and last (exclusive) float32 that an open session reads: the packed copy if there is one."""
+    if len(initializer.packed) > 1:
+        raise BundleError(f"initializer {initializer.name!r} is packed {len(initializer.packed)} times")
+    offset, length = initializer.packed[0] if initializer.packed else (initializer.offset, initializer.length)
+    return offset // 4, (offset + length) // 4

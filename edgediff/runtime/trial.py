@@ -1,0 +1,59 @@
+"""Proof that this machine can switch in place: a made-up diff over every parameter.
+
+The trial runs when an image is first used, and its inputs and logits stay beside the image; every later start
+of a process repeats the live half and compares.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgediff.diff import Base, Diff, Head, Kind, Task, TensorDiff
+from edgediff.errors import BundleError
+from edgediff.format.bundle import Manifest
+from edgediff.runtime.modes import Mode
+from edgediff.runtime.session import head_feeds
+
+KEY = "trial"
+_ENTRIES = 64  # of each parameter
+_TOKENS = (2, 7)
+_LEAST_VOCABULARY = 10
+_TOLERANCE = 1e-5  # of the largest logit: threads may be others than in the proof
+
+
+def trial_diff(manifest: Manifest) -> Diff:
+    """Some entries of every parameter, changed by about as much as a trained diff changes them."""
+    generator = np.random.default_rng(0)
+    tensors = []
+    for entry in manifest.parameters:
+        numel = int(np.prod(entry.shape))
+        indices = np.unique(generator.integers(0, numel, _ENTRIES))
+        values = generator.normal(scale=0.1, size=len(indices)).astype(np.float32)
+        tensors.append(TensorDiff(entry.name, entry.shape, indices, values))
+    width = manifest.base.width
+    head = Head(generator.normal(size=(2, width)).astype(np.float32), np.zeros(2, np.float32))
+    base = Base(manifest.base.name, manifest.base.fingerprint, manifest.base.parameters, width)
+    task = Task(KEY, Kind.CLASSIFICATION, "text", labels=("no", "yes"))
+    return Diff(base, task, tuple(tensors), head)
+
+
+def trial_logits(mode: Mode, manifest: Manifest, diff: Diff) -> NDArray[np.float32]:
+    """The logits of a fixed input, `(rows, 2)`, as the mode's session is now."""
+    # Low token numbers are in every vocabulary.
+    tokens = np.random.default_rng(1).integers(0, _LEAST_VOCABULARY, _TOKENS)
+    feeds = {
+        name: tokens if name == "input_ids" else np.full(_TOKENS, name == "attention_mask", np.int64)
+        for name in manifest.inputs
+    }
+    (logits,) = mode.session.run(["logits"], {**feeds, **head_feeds(diff)})
+    return np.asarray(logits)
+
+
+def compare(found: NDArray[np.float32], wanted: NDArray[np.float32], what: str, exact: bool) -> None:
+    """Check one answer of the trial.
+
+    Raises:
+        BundleError: it is another one.
+    """
+    close = np.abs(found - wanted).max() <= _TOLERANCE * np.abs(wanted).max()
+    if not (np.array_equal(found, wanted) if exact else close):
+        raise BundleError(f"the live session's logits {what} are not those of an ordinary one")
