@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,7 @@ class Mode(ABC):
 
     @abstractmethod
     def prepare(self, key: str, diff: Diff) -> None:
-        """Get ready to activate `diff` under `key`."""
+        """Get ready to activate `diff` under `key`; no run may be under way."""
 
     @abstractmethod
     def activate(self, key: str | None) -> None:
@@ -44,38 +44,47 @@ class Mode(ABC):
         """Let go of what was prepared for `key`, which is not active."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A diff in the image: the float32s it changes, what they hold without it, and with it."""
+
+    where: NDArray[np.int64]
+    base: NDArray[np.float32]
+    patched: NDArray[np.float32]
+
+
 class LiveMode(Mode):
     """One session for all diffs; a switch writes the base's values back and the next diff's in."""
 
     name = "live"
 
-    def __init__(self, live: "LiveSession", base: Mapping[str, NDArray[np.float32]]) -> None:
-        """`base` holds the base's own values, which the image was built from."""
-        self._live, self._base = live, base
+    def __init__(self, live: "LiveSession") -> None:
+        self._live = live
         self.session = live.session
-        self._placed: dict[str, tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._placed: dict[str, _Placed] = {}
         self._active: str | None = None
 
     def prepare(self, key: str, diff: Diff) -> None:
-        """Find the diff's places, and what they hold without it and with it."""
-        places, base, values = [np.empty(0, np.int64)], [np.empty(0, np.float32)], [np.empty(0, np.float32)]
-        for tensor in diff.tensors:
-            own = self._base[tensor.name]
-            places.append(self._live.places.find(tensor.name, tensor.indices))
-            base.append(own[np.unravel_index(tensor.indices, own.shape)])
-            values.append(tensor.values)
-        before = np.concatenate(base)
-        self._placed[key] = np.concatenate(places), before, before + np.concatenate(values)
+        """Find the diff's places, and what they hold without it and with it; no run may be under way.
+
+        What they hold without it is read from the session itself, with nothing active: the bundle's own file
+        would come into memory page by page.
+        """
+        self.activate(None)
+        places = [np.empty(0, np.int64), *(self._live.places.find(t.name, t.indices) for t in diff.tensors)]
+        values = [np.empty(0, np.float32), *(tensor.values for tensor in diff.tensors)]
+        where = np.concatenate(places)
+        base = self._live.read(where)
+        self._placed[key] = _Placed(where, base, base + np.concatenate(values))
 
     def activate(self, key: str | None) -> None:
         """Write the values of the active diff's places back, bit for bit, then those of `key`."""
         if self._active is not None:
-            where, base, _ = self._placed[self._active]
-            self._live.write(where, base)
+            active = self._placed[self._active]
+            self._live.write(active.where, active.base)
         self._active = key
         if key is not None:
-            where, _, patched = self._placed[key]
-            self._live.write(where, patched)
+            self._live.write(self._placed[key].where, self._placed[key].patched)
 
     def forget(self, key: str) -> None:
         """Let go of the places."""

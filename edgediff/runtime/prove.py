@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from edgediff.files import write_atomic
 from edgediff.format.bundle import Manifest
 from edgediff.runtime.cache import CachedImage, cached_image
-from edgediff.runtime.image import base_values
 from edgediff.runtime.live import LiveSession
 from edgediff.runtime.modes import LiveMode, SessionMode
 from edgediff.runtime.trial import KEY, compare, trial_diff, trial_logits
@@ -29,7 +28,7 @@ def proven_live_mode(bundle: Path, manifest: Manifest, threads: int, cache: Path
         OutputError: the cache folder cannot be written.
     """
     image = cached_image(bundle, manifest, cache)
-    live = LiveMode(LiveSession(image, threads), base_values(bundle, manifest))
+    live = LiveMode(LiveSession(image, threads))
     diff = trial_diff(manifest)
     live.prepare(KEY, diff)
     before = trial_logits(live, manifest, diff)
