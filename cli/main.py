@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from edgediff.errors import EdgeDiffError, StoppedError
 from edgediff_cli.demo import demo
+from edgediff_cli.doctor import doctor
 from edgediff_cli.eval import eval
 from edgediff_cli.export import export
 from edgediff_cli.extract import extract
@@ -37,5 +38,5 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for _command in (export, train, extract, pack, inspect, run, eval, demo):
+for _command in (export, train, extract, pack, inspect, run, eval, doctor, demo):
     app.command()(_command)

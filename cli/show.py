@@ -38,11 +38,18 @@ def parse_bytes(text: str) -> int:
         ) from None
 
 
+class _Notes(logging.Handler):
+    """Says a record on standard error, whatever that is by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"note: {record.getMessage()}")
+
+
 def show_warnings() -> None:
     """Have the library's warnings appear as lines for the person."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("note: %(message)s"))
-    logging.getLogger("edgediff").addHandler(handler)
+    logger = logging.getLogger("edgediff")
+    if not any(isinstance(handler, _Notes) for handler in logger.handlers):
+        logger.addHandler(_Notes(logging.WARNING))
 
 
 Show = Callable[[str, int, int, str], None]

@@ -36,8 +36,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def folder_atomic(path: Path) -> Iterator[Path]:
+def folder_atomic(path: Path, private: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path` that takes the name `path` if the block succeeds.
+
+    A `private` folder is its owner's alone, whatever the umask.
 
     Raises:
         OutputError: `path` exists, or the folder or a file in it cannot be written.
@@ -51,7 +53,8 @@ def folder_atomic(path: Path) -> Iterator[Path]:
     try:
         yield part
         _sync_tree(part)
-        part.chmod(0o777 & ~_umask())
+        if not private:
+            part.chmod(0o777 & ~_umask())
         part.rename(path)
         _sync_folder(path.parent)
     except OSError as error:

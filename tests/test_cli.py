@@ -6,14 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 import transformers
+from diffs import made_diff, made_task
 from typer.testing import CliRunner
 
 from edgediff import read_dpf, write_dpf
-from edgediff.diff import Base
+from edgediff.diff import Base, Kind, Metric, Task
 from edgediff.format import read_run
 from edgediff_cli.main import app
 
-COMMANDS = ("demo", "eval", "export", "extract", "inspect", "pack", "run", "train")
+COMMANDS = ("demo", "doctor", "eval", "export", "extract", "inspect", "pack", "run", "train")
 
 
 def call(*arguments, stdin=None):
@@ -107,6 +108,86 @@ def test_run_answers_lines_on_standard_input(tiny_base, colours):
     assert code == 0
     assert [answer.keys() for answer in answers] == [{"label", "scores"}] * 2
     assert all(answer["label"] in answer["scores"] for answer in answers)
+
+
+def test_run_prints_words_spans_numbers_and_labels(tiny_base, tmp_path):
+    several = Task("m", Kind.MULTI_LABEL, "text", labels=("a", "b"), metric=Metric.F1)
+    number = Task("n", Kind.REGRESSION, "text", metric=Metric.PEARSON_SPEARMAN)
+    words = Task("w", Kind.TOKEN_CLASSIFICATION, "words", labels=("A", "B"), metric=Metric.F1, max_length=4)
+    asked = Task("q", Kind.QUESTION_ANSWERING, "q", "c", None, (), Metric.F1, "answers")
+    for task in (several, number, words, asked):
+        write_dpf(tmp_path / f"{task.name}.dpf", made_diff(tiny_base, task))
+
+    def ask(name, *more, stdin=None):
+        code, stdout, stderr = call("run", tiny_base, tmp_path / f"{name}.dpf", *more, stdin=stdin)
+        assert code == 0, stderr
+        return stdout
+
+    words_of_two = ask("w", stdin="one red lamp\ntwo\n")
+    rows = [line.split("\t") for line in words_of_two.splitlines()]
+    assert [row[0] for row in rows] == ["one", "red", "lamp", "", "two", ""]
+    assert [len(row) for row in rows] == [3, 3, 3, 1, 3, 1]
+    assert rows[2] == ["lamp", "-", "0.000"]
+    found = json.loads(ask("w", "one red lamp", "--json"))["words"]
+    assert [word["word"] for word in found] == ["one", "red", "lamp"]
+    assert found[2] == {"word": "lamp", "label": None, "probability": 0.0}
+    found = json.loads(ask("q", "two", "one red lamp", "--json"))
+    assert "one red lamp"[found["start"] :].startswith(found["text"])
+    assert ask("q", "two", "one red lamp") == f"{found['text']}\t{found['score']:.3f}\n"
+    assert json.loads(ask("q", "--json", stdin="two\t\n")) == {"text": "", "start": 0, "score": None}
+    assert ask("n", "red") == f"{json.loads(ask('n', 'red', '--json'))['label']:.3f}\n"
+    found = json.loads(ask("m", "red", "--json"))
+    assert found["label"] == [name for name, share in found["scores"].items() if share > 0.5]
+
+
+@pytest.fixture
+def two_files(tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path / "cache"))
+    for seed, name in enumerate(("first", "second")):
+        write_dpf(tmp_path / f"{name}.dpf", made_diff(tiny_base, made_task(name), seed))
+    return tmp_path / "first.dpf", "--file", tmp_path / "second.dpf"
+
+
+def test_one_of_several_tasks_answers_or_all_together(tiny_base, two_files):
+    first, _, second = two_files
+    for task, alone in (("first", first), ("second", second)):
+        found = call("run", tiny_base, *two_files, "--task", task, "--json", stdin="red lamp\none\n")
+        assert found == call("run", tiny_base, alone, "--json", stdin="red lamp\none\n")
+        assert found[0] == 0
+    both = ("--task", "first", "--task", "second")
+    code, stdout, _ = call("run", tiny_base, *two_files, *both, "red lamp", "--json")
+    assert code == 0
+    assert stdout != call("run", tiny_base, second, "red lamp", "--json")[1]
+
+
+def test_each_line_names_its_task_where_several_answer(tiny_base, two_files):
+    lines = "second\tred lamp\nfirst\tred lamp\nfirst\tone\nsecond\ttwo\n"
+    code, stdout, _ = call("run", tiny_base, *two_files, stdin=lines)
+    found = [line.split("\t") for line in stdout.splitlines()]
+    assert code == 0
+    first, _, second = two_files
+    for position, file, text in ((0, second, "red lamp"), (1, first, "red lamp"), (2, first, "one")):
+        label, share = call("run", tiny_base, file, text)[1].strip().split("\t")
+        assert found[position][0] == label
+        assert float(found[position][1]) == pytest.approx(float(share), abs=0.002)
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "parts"),
+    [
+        (("red lamp",), None, ("several tasks", "--task NAME")),
+        ((), "third\tred\n", ("no task 'third'", "first, second")),
+        ((), "first\n", ("lines of 0 parts",)),
+        ((), "", ("no line",)),
+        (("--task", "third", "red"), None, ("no task 'third'",)),
+        (("--task", "first", "red", "lamp"), None, ("takes one text, found two",)),
+    ],
+)
+def test_a_question_for_several_tasks_that_none_can_answer(arguments, stdin, parts, tiny_base, two_files):
+    code, stdout, stderr = call("run", tiny_base, *two_files, *arguments, stdin=stdin)
+    errors = [line for line in stderr.splitlines() if not line.startswith("note: ")]
+    assert_one_sentence((code, stdout, "\n".join(errors)), *parts)
 
 
 def test_usage_errors_end_in_2(tmp_path):

@@ -10,7 +10,7 @@ from conftest import ARCHITECTURES
 from edgediff import TensorDiff, read_dpf, write_dpf
 from edgediff.diff import Base, Diff, Head, Kind, Metric, Task
 from edgediff.encoder import load_encoder
-from edgediff.errors import BaseMismatchError, BundleError, DataError, FormatError, TaskError
+from edgediff.errors import BaseMismatchError, BundleError, DataError, FormatError
 from edgediff.format.bundle import read_manifest, read_parameter
 from edgediff.pack import pack, quantise
 from edgediff.runtime import Tokens, eval, load_session, run
@@ -224,13 +224,6 @@ def test_a_label_that_is_certain_has_a_probability_without_overflow(far):
     found = answer(SEVERAL, np.array([far, 0, -far], np.float32))
     assert found.scores == {"a": float(far > 0), "b": 0.5, "c": float(far < 0)}
     assert found.label == (["a"] if far > 0 else ["c"])
-
-
-@pytest.mark.parametrize("task", [LABELLED, ASKED], ids=lambda task: task.kind)
-def test_a_task_that_labels_tokens_answers_no_whole_text(tiny_base, diff_of, task, tmp_path):
-    write_dpf(tmp_path / "task.dpf", diff_of(task))
-    with pytest.raises(TaskError, match=f"is of kind {task.kind}; run answers tasks that label a whole text"):
-        run(tiny_base, tmp_path / "task.dpf", ["one"])
 
 
 def test_one_text_for_a_task_of_two_is_refused(tiny_base, tiny_model, tmp_path):

@@ -88,7 +88,7 @@ def demo(
     evaluation = eval(base, dpf, DATA / "dev.jsonl")
     say(f"  {evaluation.metric} {evaluation.score:.4f} on {evaluation.rows} held-out rows, phrased otherwise")
 
-    answers = run(base, dpf, SENTENCES)
+    answers = [each for each in run(base, dpf, SENTENCES) if isinstance(each, Answer)]
     for sentence, answer in zip(SENTENCES, answers, strict=True):
         say(f'$ edgediff run {base} {dpf} "{sentence}"')
         say(f"  {answer.label}  {answer.scores[str(answer.label)]:.3f}")

@@ -34,14 +34,15 @@ def compose(diffs: Sequence[Diff]) -> tuple[Diff, int]:
     for diff in diffs:
         for tensor in diff.tensors:
             parts.setdefault(tensor.name, []).append(tensor)
-    tensors = tuple(_add(parts[name]) for name in sorted(parts))
-    overlap = sum(tensor.nnz for diff in diffs for tensor in diff.tensors) - sum(t.nnz for t in tensors)
-    return replace(last, tensors=tensors, levels=None), overlap
+    added = [_add(parts[name]) for name in sorted(parts)]
+    tensors = tuple(tensor for tensor, _ in added)
+    return replace(last, tensors=tensors, levels=None), sum(overlap for _, overlap in added)
 
 
-def _add(tensors: list[TensorDiff]) -> TensorDiff:
+def _add(tensors: list[TensorDiff]) -> tuple[TensorDiff, int]:
     indices = np.concatenate([tensor.indices for tensor in tensors])
     values = np.concatenate([tensor.values for tensor in tensors])
     order = np.lexsort((values, indices))
-    together, first = np.unique(indices[order], return_index=True)
-    return replace(tensors[0], indices=together, values=np.add.reduceat(values[order], first))
+    together, first, counts = np.unique(indices[order], return_index=True, return_counts=True)
+    added = replace(tensors[0], indices=together, values=np.add.reduceat(values[order], first))
+    return added, int((counts > 1).sum())

@@ -1,11 +1,10 @@
 """The image of a base: an optimised model, its weights in one file, packed for this machine's kernels.
 
 onnxruntime writes it (by the session entries below) and, opening it with optimisation off, maps the file and
-uses the packed bytes where they lie. The entries are among onnxruntime's documented configuration keys. That
-packed bytes of an open session can be changed through the file is observed, not documented: tests hold it,
-and every task is checked when it is first used.
+uses the packed bytes where they lie. The entries are among onnxruntime's documented configuration keys.
 """
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,14 @@ from edgediff.runtime.initializers import Initializer, read_initializers
 IMAGE_FILE = "image.bin"
 _SMALLEST = 64
 """Bytes of the smallest initializer in the file; shapes are smaller, and have to be in the model."""
+
+
+class NoImageError(BundleError):
+    """There is no image, or a damaged one: it can be built anew."""
+
+
+class UnsureError(BundleError):
+    """An image that cannot be patched in place, however often it is built."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,11 @@ def read_image(folder: Path) -> Image:
     found = {initializer.name: initializer for initializer in read_initializers(model)}
     if not found or not (folder / IMAGE_FILE).is_file():
         raise BundleError(f"{folder} holds no image: its weights are not in {IMAGE_FILE}")
+    stretches = [(each.offset, each.length) for each in found.values()]
+    stretches += [blob for each in found.values() for blob in each.packed]
+    size = (folder / IMAGE_FILE).stat().st_size
+    if size < max(offset + length for offset, length in stretches):
+        raise BundleError(f"{folder / IMAGE_FILE} ends too early, after {size} bytes: is the disk full?")
     return Image(folder, found)
 
 
@@ -88,3 +100,9 @@ def base_values(bundle: Path, manifest: Manifest) -> dict[str, NDArray[np.float3
     """Every parameter by name, in PyTorch's orientation, as views of the bundle's mapped weights."""
     weights = np.memmap(bundle / WEIGHTS_FILE, np.uint8, "r")
     return {entry.name: read_parameter(weights, entry) for entry in manifest.parameters}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

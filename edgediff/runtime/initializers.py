@@ -13,6 +13,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH, _GRAPH_INITIALIZER = 7, 5
 _TENSOR_DATA_TYPE, _TENSOR_NAME, _TENSOR_EXTERNAL_DATA = 2, 8, 13
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
+_LONGEST_VARINT = 10
 FLOAT = 1
 """`TensorProto.DataType.FLOAT`."""
 
@@ -69,8 +70,11 @@ def _initializer(tensor: memoryview) -> Initializer | None:
     if not external:
         return None
     packed = [_packed(value) for key, value in external.items() if key.startswith("prepacked_")]
-    blobs = tuple(blob for entry in packed for blob in entry)
-    return Initializer(name, data_type, int(external["offset"]), int(external["length"]), blobs)
+    blobs = tuple(blob for each in packed for blob in each)
+    own = (int(external["offset"]), int(external["length"]))
+    if any(number < 0 for stretch in (own, *blobs) for number in stretch):
+        raise ValueError(f"initializer {name!r:.80} lies before the file's start")
+    return Initializer(name, data_type, *own, blobs)
 
 
 def _packed(value: str) -> list[tuple[int, int]]:
@@ -101,10 +105,10 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[place]
-        value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+    value = 0
+    for count in range(_LONGEST_VARINT):
+        byte = message[place + count]
+        value |= (byte & 0x7F) << 7 * count
         if byte < 0x80:
-            return value, place
+            return value, place + count + 1
+    raise ValueError("a number does not end")

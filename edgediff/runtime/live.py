@@ -1,12 +1,18 @@
-"""A live session: its weights are changed in place, through a private copy of the base's image."""
+"""A live session: its weights are changed in place, in the memory that onnxruntime maps the image into.
 
-import contextlib
+onnxruntime maps each initializer of the image privately: pages that are written become the process's own,
+the others stay those of the cached file, shared with whoever maps it. So there is no copy to make, and
+nothing that a killed process could leave. That a run sees what was written there is observed, not documented:
+where the mappings look otherwise there is no live session, and `prove` puts every one to the trial.
+"""
+
 import ctypes
-import fcntl
+import gc
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
+import threading
+import time
+import weakref
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +21,39 @@ from numpy.typing import NDArray
 
 from edgediff.errors import BundleError
 from edgediff.format.bundle import MODEL_FILE
-from edgediff.runtime.cache import CachedImage, copy_image
 from edgediff.runtime.image import IMAGE_FILE
+from edgediff.runtime.places import Places
 
-MEMORY = Path("/dev/shm")  # noqa: S108 (memory-backed: no flash is worn)
-_PREFIX = "edgediff-"
-_LOCK = "lock"
-_PUNCH_HOLE, _KEEP_SIZE = 2, 1  # linux/falloc.h
+MAPPINGS = Path("/proc/self/maps")
+_WRITABLE_AND_PRIVATE = "rw-p"
+_opening = threading.Lock()
+_ATTEMPTS = 20
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A stretch of a file in memory: byte `offset` of the file is at `address`."""
+
+    address: int
+    length: int
+    offset: int
+
+
+_opened: weakref.WeakKeyDictionary[onnxruntime.InferenceSession, list[Mapping]] = weakref.WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Where weights are in memory.
+
+    Attributes:
+        where: float32s, counted from the session's first mapping.
+        which: the number of the place that each belongs to. A place may be mapped more than once, since what
+            is mapped is whole pages; then every copy is meant.
+    """
+
+    where: NDArray[np.int64]
+    which: NDArray[np.int64]
 
 
 class LiveSession:
@@ -29,57 +61,131 @@ class LiveSession:
 
     Attributes:
         session: the stock session; its runs see every `write` that came before them.
+        places: where the parameters lie in the image.
     """
 
-    def __init__(self, cached: CachedImage, threads: int = 0) -> None:
-        """Open a private copy of the image, in memory; it vanishes with the process, however that ends.
+    def __init__(self, folder: Path, places: Places, threads: int = 0) -> None:
+        """Open the image in `folder`.
 
         Raises:
-            BundleError: the image is damaged, or this system has no memory-backed files, or too little space.
+            BundleError: onnxruntime cannot open it, or does not map it as expected.
         """
-        self.places = cached.places
-        sweep()
-        try:
-            with _private_folder() as folder:
-                copy_image(cached, folder / IMAGE_FILE)
-                shutil.copyfile(cached.folder / MODEL_FILE, folder / MODEL_FILE)
-                self.session = _open(folder / MODEL_FILE, threads)
-                self._floats = np.memmap(folder / IMAGE_FILE, "<f4", "r+")
-                _give_back(folder / IMAGE_FILE, cached.places.unread)
-        except OSError as error:
-            raise BundleError(f"{MEMORY} cannot hold the image: {error.strerror or error}") from error
+        self.places = places
+        image = folder.resolve() / IMAGE_FILE
+        with _opening:
+            others = _others(image)
+            self.session = _open(folder / MODEL_FILE, threads)
+            self._mapped = _without(mappings(image), [each for mapped in others.values() for each in mapped])
+            _opened[self.session] = self._mapped
+        if not self._mapped:
+            raise BundleError(f"onnxruntime does not map {image}")
+        self._first = min(each.address for each in self._mapped)
+        end = max(each.address + each.length for each in self._mapped)
+        # One array over all mappings; what lies between them is never touched.
+        memory = (ctypes.c_char * (end - self._first)).from_address(self._first)
+        self._floats: NDArray[np.float32] = np.ctypeslib.as_array(memory).view(np.float32)
+        _trim()
+
+    def locate(self, places: NDArray[np.int64]) -> Located:
+        """Find the float32s of the image that are numbered `places`.
+
+        Raises:
+            BundleError: not all of them are mapped.
+        """
+        order = np.argsort(places, kind="stable")
+        ordered = places[order]
+        where, which = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for each in self._mapped:
+            start, end = each.offset // 4, (each.offset + each.length) // 4
+            first, last = np.searchsorted(ordered, (start, end))
+            where.append(ordered[first:last] + ((each.address - self._first) // 4 - start))
+            which.append(order[first:last])
+        located = Located(np.concatenate(where), np.concatenate(which))
+        if not np.bincount(located.which, minlength=len(places)).all():
+            raise BundleError("onnxruntime maps only a part of its image")
+        return located
 
     def read(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The weights at `places`."""
-        return self._floats[places]
+        """The weights at `places` of the image."""
+        located = self.locate(places)
+        values = np.empty(len(places), np.float32)
+        values[located.which] = self.held(located)
+        return values
 
-    def write(self, places: NDArray[np.int64], values: NDArray[np.float32]) -> None:
-        """Set the weights at `places`; no run may be under way."""
-        self._floats[places] = values
+    def held(self, located: Located) -> NDArray[np.float32]:
+        """The weights, one for each of `located.where`."""
+        return self._floats[located.where]
 
-
-def sweep() -> None:
-    """Remove private folders of processes that were killed before they could."""
-    if not MEMORY.is_dir():
-        return
-    for folder in MEMORY.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), (folder / _LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an OSError while its process lives
-            shutil.rmtree(folder, ignore_errors=True)
+    def write(self, located: Located, values: NDArray[np.float32]) -> None:
+        """Set the weights; `values` has one for each of `located.where`. No run may be under way."""
+        self._floats[located.where] = values
 
 
-@contextlib.contextmanager
-def _private_folder() -> Iterator[Path]:
-    """A folder in memory for the block; files that are mapped by then live on without a name."""
-    if not MEMORY.is_dir():
-        raise BundleError(f"this system has no {MEMORY}")
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=MEMORY))
+def mappings(path: Path) -> list[Mapping]:
+    """Where the file `path`, an absolute path without links, is mapped in this process.
+
+    Raises:
+        BundleError: this system does not tell, or the file is mapped other than writable and private.
+    """
     try:
-        with (folder / _LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        lines = os.fsdecode(MAPPINGS.read_bytes()).splitlines()
+    except OSError as error:
+        raise BundleError(f"this system has no {MAPPINGS}: {error.strerror or error}") from error
+    found = []
+    for line in lines:
+        addresses, access, offset, _, _, *name = line.split(maxsplit=5)
+        if name != [str(path)]:
+            continue
+        if access != _WRITABLE_AND_PRIVATE:
+            raise BundleError(f"{path} is mapped as {access}, expected {_WRITABLE_AND_PRIVATE}")
+        address, end = (int(number, 16) for number in addresses.split("-"))
+        found.append(Mapping(address, end - address, int(offset, 16)))
+    return found
+
+
+def _others(image: Path) -> dict[onnxruntime.InferenceSession, list[Mapping]]:
+    """The open live sessions with what they map; while they are held, none can go and leave its addresses.
+
+    Raises:
+        BundleError: someone else maps the image, whose mappings would be taken for the next session's.
+    """
+    for attempt in range(_ATTEMPTS):
+        others = dict(_opened.items())
+        if not _without(mappings(image), [each for mapped in others.values() for each in mapped]):
+            return others
+        if attempt == 1:
+            gc.collect()  # one that is on its way out
+        time.sleep(0.001 * attempt)
+    raise BundleError(f"something else in this process maps {image}")
+
+
+def _forget_lock() -> None:
+    """A child that was forked while another thread opened a session has no such thread."""
+    global _opening
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_lock)
+
+
+def _without(mapped: list[Mapping], before: list[Mapping]) -> list[Mapping]:
+    """What of `mapped` was not there before; the system shows neighbours as one."""
+    as_shown = {*mapped} & {*before}  # most are, and need no arithmetic
+    mapped = [each for each in mapped if each not in as_shown]
+    for old in {*before} - as_shown:
+        end = old.address + old.length
+        rest = []
+        for each in mapped:
+            each_end = each.address + each.length
+            pieces = ((each.address, min(each_end, old.address)), (max(each.address, end), each_end))
+            rest += [
+                Mapping(start, stop - start, each.offset + start - each.address)
+                for start, stop in pieces
+                if start < stop
+            ]
+        mapped = rest
+    return mapped
 
 
 def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -93,15 +199,8 @@ def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
         raise BundleError(f"onnxruntime cannot open its own image: {reason}") from error
 
 
-def _give_back(path: Path, unread: tuple[tuple[int, int], ...]) -> None:
-    """Free the memory of raw copies that nothing reads any more; where that fails they stay."""
-    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
-    if fallocate is None:
-        return
-    fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-    page = os.sysconf("SC_PAGESIZE")
-    with path.open("r+b") as file:
-        for offset, length in unread:
-            first, last = -(-offset // page) * page, (offset + length) // page * page
-            if last > first:
-                fallocate(file.fileno(), _PUNCH_HOLE | _KEEP_SIZE, first, last - first)
+def _trim() -> None:
+    """Give the system back what onnxruntime needed while it opened the session, where the C library can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

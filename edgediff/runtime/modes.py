@@ -14,7 +14,7 @@ from edgediff.diff import Diff
 from edgediff.runtime.session import load_session
 
 if TYPE_CHECKING:  # it needs a system with fcntl, which session mode does not
-    from edgediff.runtime.live import LiveSession
+    from edgediff.runtime.live import LiveSession, Located
 
 MAX_SESSIONS = 4
 """Sessions that session mode keeps open."""
@@ -46,9 +46,9 @@ class Mode(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A diff in the image: the float32s it changes, what they hold without it, and with it."""
+    """A diff in the session: the float32s it changes, what they hold without it, and with it."""
 
-    where: NDArray[np.int64]
+    where: "Located"
     base: NDArray[np.float32]
     patched: NDArray[np.float32]
 
@@ -73,18 +73,22 @@ class LiveMode(Mode):
         self.activate(None)
         places = [np.empty(0, np.int64), *(self._live.places.find(t.name, t.indices) for t in diff.tensors)]
         values = [np.empty(0, np.float32), *(tensor.values for tensor in diff.tensors)]
-        where = np.concatenate(places)
-        base = self._live.read(where)
-        self._placed[key] = _Placed(where, base, base + np.concatenate(values))
+        where = self._live.locate(np.concatenate(places))
+        base = self._live.held(where)
+        self._placed[key] = _Placed(where, base, base + np.concatenate(values)[where.which])
 
     def activate(self, key: str | None) -> None:
-        """Write the values of the active diff's places back, bit for bit, then those of `key`."""
+        """Write the values of the active diff's places back, bit for bit, then those of `key`.
+
+        After an interrupt the next call puts all in order.
+        """
+        following = None if key is None else self._placed[key]
         if self._active is not None:
             active = self._placed[self._active]
             self._live.write(active.where, active.base)
         self._active = key
-        if key is not None:
-            self._live.write(self._placed[key].where, self._placed[key].patched)
+        if following is not None:
+            self._live.write(following.where, following.patched)
 
     def forget(self, key: str) -> None:
         """Let go of the places."""

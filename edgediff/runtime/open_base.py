@@ -2,24 +2,25 @@
 
 import logging
 import os
+import threading
+import time
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff, Kind, Task, compose
-from edgediff.errors import BundleError, EdgeDiffError, SettingError, TaskError
-from edgediff.format import inspect, read_dpf
+from edgediff.diff import compose
+from edgediff.errors import BundleError, EdgeDiffError, SettingError
 from edgediff.format.bundle import Manifest, read_manifest
-from edgediff.runtime.answer import Answer, answer, check_texts
+from edgediff.runtime.answer import AnyAnswer, answer_texts
 from edgediff.runtime.modes import Mode, SessionMode
-from edgediff.runtime.session import check_base, head_feeds
-from edgediff.runtime.tokens import Tokens
+from edgediff.runtime.session import head_feeds
+from edgediff.runtime.tasks import BaseTask, Named, Tasks
 from edgediff.runtime.turns import Turns
 
 _log = logging.getLogger(__name__)
@@ -28,35 +29,8 @@ MODES = ("auto", "live", "session")
 MAX_PREPARED = 64
 """Diffs and compositions that stay ready to be activated; the least used ones are made anew."""
 
-
-@dataclass
-class BaseTask:
-    """A task of an open base.
-
-    Attributes:
-        name: by which it is asked for.
-        path: its file.
-        definition: what the file says of the task.
-        file_bytes: its size.
-        uses: how many times it was activated.
-    """
-
-    name: str
-    path: Path
-    definition: Task
-    file_bytes: int
-    uses: int = 0
-    diff: Diff | None = field(default=None, repr=False)
-
-    @property
-    def kind(self) -> Kind:
-        """What is predicted."""
-        return self.definition.kind
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The label names in the order of the logits."""
-        return self.definition.labels
+_Key = tuple[BaseTask, ...]
+"""What is active: tasks in an order of their own, since that of a composition does not matter to weights."""
 
 
 class OpenBase:
@@ -66,20 +40,26 @@ class OpenBase:
     waiting runs are served task by task, in the order in which tasks were asked for, and no one waits longer
     than for one batch of each task before it (`Turns`).
 
+    Wherever a task is named its file may be named too, which adds it if need be.
+
     Attributes:
         mode: "live" or "session".
-        tasks: the tasks by name.
     """
 
     def __init__(self, bundle: Path, manifest: Manifest, mode: Mode) -> None:
         self.mode = mode.name
-        self.tasks: dict[str, BaseTask] = {}
-        self._bundle, self._manifest, self._mode = bundle, manifest, mode
-        self._prepared: OrderedDict[str, Diff] = OrderedDict()
-        self._tokens: dict[str, Tokens] = {}
+        self._tasks, self._mode = Tasks(bundle, manifest), mode
+        self._prepared: OrderedDict[_Key, str] = OrderedDict()  # with the key that the mode knows it by
         self._turns = Turns(self._switch)
+        self._lock = threading.Lock()  # for those who share the turn of the base alone
         self._pid = os.getpid()
         self._open = True
+        self._numbers = 0
+
+    @property
+    def tasks(self) -> Mapping[str, BaseTask]:
+        """The tasks by name, as they are now: what is added or removed later changes nothing in it."""
+        return self._tasks.by_name
 
     def add(self, dpf: str | Path, name: str | None = None) -> BaseTask:
         """Add the task of a `.dpf` file; only its header is read until it is first used.
@@ -89,56 +69,57 @@ class OpenBase:
             BaseMismatchError: it was made for another base.
             SettingError: another task has that name.
         """
-        path = Path(dpf)
-        header = inspect(path)
-        if header["base_fingerprint"] != self._manifest.base.fingerprint:
-            check_base(self._manifest, read_dpf(path), str(self._bundle), str(path))  # says so
-        definition = Task.from_dict(header["task"], str(path))
-        name = name or definition.name
-        if name in self.tasks:
-            raise SettingError(f"a task {name!r} was added already: give {path} another name")
-        self.tasks[name] = BaseTask(name, path, definition, header["file_bytes"])
-        return self.tasks[name]
+        self._check_usable()
+        return self._tasks.add(dpf, name)
 
-    def run(
-        self, task: str | Sequence[str], texts: Sequence[str], pairs: Sequence[str] | None = None
-    ) -> list[Answer]:
-        """Answer for each of `texts`, or each pair; several task names compose, the last one answers.
+    def remove(self, name: str) -> None:
+        """Let go of a task; what was asked of it before is answered first, and its name is free.
 
         Raises:
-            TaskError: no such task, or one that labels tokens.
+            TaskError: no such task.
+        """
+        (task,) = self._named([name])
+        with self._turns.of(None), self._lock:
+            self._tasks.remove(task)
+            for key in [key for key in self._prepared if task in key]:
+                self._forget(key)
+
+    def run(self, task: Named, texts: Sequence[str], pairs: Sequence[str] | None = None) -> list[AnyAnswer]:
+        """Answer for each of `texts`, or each pair; a question is paired with its context.
+
+        More than 32 rows are run in batches of like length, and runs of other tasks may come between them.
+
+        Raises:
+            TaskError: no such task.
             DataError: the task takes one text and got pairs, or the other way round.
         """
-        definition = self._named(task)[-1].definition
-        check_texts(definition, pairs is not None)
-        tokens = self._tokens.setdefault(definition.name, Tokens(self._bundle, definition))
-        logits = self.logits(task, tokens(texts, pairs))
-        return [answer(definition, row) for row in logits]
+        tasks = self._named(task)
+        definition = tasks[-1].definition
+        run = partial(self._logits, tasks)
+        return answer_texts(definition, self._tasks.tokens_of(definition), run, texts, pairs)
 
-    def logits(
-        self, task: str | Sequence[str], feeds: Mapping[str, NDArray[np.int64]]
-    ) -> NDArray[np.float32]:
+    def logits(self, task: Named, feeds: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         """The logits of one batch of token inputs, switching if need be.
 
         `(rows, outputs)`, or `(rows, tokens, outputs)` for tasks that label tokens.
         """
-        last = self._named(task)[-1]
-        with self.pinned(task):
-            diff = self._diff_of(last)
-            output = "token_logits" if last.definition.per_token else "logits"
-            (logits,) = self._mode.session.run([output], {**feeds, **head_feeds(diff)})
-        return np.asarray(logits)
+        return self._logits(self._named(task), feeds)
 
     @contextmanager
-    def pinned(self, task: str | Sequence[str]) -> Iterator[None]:
-        """Keep a task active for the block: its runs need no switch, runs of other tasks wait."""
-        key = self._key(task)
-        with self._turns.of(key):
+    def pinned(self, task: Named) -> Iterator[None]:
+        """Keep a task active for the block: its runs, of any thread, need no switch; other tasks' runs wait.
+
+        In the block this thread may ask for nothing else, since it would wait for ever: that is an error.
+
+        Raises:
+            SettingError: this thread has another task pinned already.
+        """
+        with self._turn(self._named(task), pins=True):
             yield
 
-    def activate(self, task: str | Sequence[str]) -> None:
+    def activate(self, task: Named) -> None:
         """Switch to a task, so that its next run need not."""
-        with self.pinned(task):
+        with self._turn(self._named(task)):
             pass
 
     def deactivate(self) -> None:
@@ -148,10 +129,14 @@ class OpenBase:
             pass
 
     def close(self) -> None:
-        """Let go of session and memory; what was asked for before is answered first."""
-        self.deactivate()
-        self._open = False
-        del self._mode
+        """Let go of session and memory; what was asked for before is answered first, the rest is refused."""
+        if not self._open:
+            return
+        self._check_usable()
+        with self._turns.of(None), self._lock:
+            if self._open:  # two threads may close at once
+                self._open = False
+                del self._mode
 
     def __enter__(self) -> "OpenBase":
         return self
@@ -159,53 +144,93 @@ class OpenBase:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def overlap(self, tasks: Sequence[str]) -> int:
+    def overlap(self, tasks: Sequence[str | Path]) -> int:
         """How many entries more than one of the tasks changes."""
-        return compose([self._diff_of(task) for task in self._named(tasks)])[1]
+        return compose([self._tasks.diff_of(task) for task in _key(self._named(tasks))])[1]
+
+    def _logits(
+        self, tasks: Sequence[BaseTask], feeds: Mapping[str, NDArray[np.int64]]
+    ) -> NDArray[np.float32]:
+        last = tasks[-1]
+        output = "token_logits" if last.definition.per_token else "logits"
+        with self._turn(tasks):
+            for task in tasks:
+                task.last_used = time.time()
+            head = head_feeds(self._tasks.diff_of(last))
+            (logits,) = self._mode.session.run([output], {**feeds, **head})
+        return np.asarray(logits)
+
+    @contextmanager
+    def _turn(self, tasks: Sequence[BaseTask], pins: bool = False) -> Iterator[None]:
+        self._check_usable()
+        for task in tasks:
+            self._tasks.diff_of(task)  # read here, while others run, and not in the switch, when nobody does
+        with self._turns.of(_key(tasks), pins):
+            yield
 
     def _switch(self, key: Hashable) -> None:
-        assert key is None or isinstance(key, str)
-        if key is not None and key not in self._prepared:
-            diff = compose([self._diff_of(self.tasks[name]) for name in key.split("\0")])[0]
-            self._mode.prepare(key, diff)
-            self._prepared[key] = diff
-        self._mode.activate(key)
-        if key is not None:
-            self._prepared.move_to_end(key)
-            for name in key.split("\0"):
-                self.tasks[name].uses += 1
-        while len(self._prepared) > MAX_PREPARED:
-            oldest, _ = self._prepared.popitem(last=False)
-            self._mode.forget(oldest)
-
-    def _key(self, task: str | Sequence[str]) -> str:
-        """The names in an order of their own, since the order of a composition does not matter to weights."""
+        """Make tasks active, or with None the base alone; called by `Turns` when no run is under way."""
+        if key is None:
+            if self._open:
+                self._mode.activate(None)
+            return
         self._check_usable()
-        return "\0".join(sorted({each.name for each in self._named(task)}))
+        tasks = cast(_Key, key)
+        self._tasks.check_present(tasks)
+        if tasks not in self._prepared:
+            self._prepare(tasks)
+        self._mode.activate(self._prepared[tasks])
+        self._prepared.move_to_end(tasks)
+        for task in tasks:
+            task.uses += 1
+        while len(self._prepared) > MAX_PREPARED:
+            self._forget(next(iter(self._prepared)))
 
-    def _named(self, task: str | Sequence[str]) -> list[BaseTask]:
-        names = [task] if isinstance(task, str) else list(task)
-        for name in names:
-            if name not in self.tasks:
-                raise TaskError(f"no task {name!r} was added; there are {', '.join(self.tasks) or 'none'}")
-        if not names:
-            raise TaskError("no task is named")
-        return [self.tasks[name] for name in names]
+    def _prepare(self, tasks: _Key) -> None:
+        diff, overlap = compose([self._tasks.diff_of(task) for task in tasks])
+        if overlap:
+            names = ", ".join(task.name for task in tasks)
+            _log.info("%d entries are changed by more than one of %s: the changes are added", overlap, names)
+        self._numbers += 1
+        known_as = str(self._numbers)
+        self._mode.prepare(known_as, diff)
+        self._prepared[tasks] = known_as
 
-    def _diff_of(self, task: BaseTask) -> Diff:
-        if task.diff is None:
-            diff = read_dpf(task.path)
-            check_base(self._manifest, diff, str(self._bundle), str(task.path))
-            task.diff = diff
-        return task.diff
+    def _forget(self, tasks: _Key) -> None:
+        """Let go of what was prepared, and of diffs that nothing else was prepared with."""
+        self._mode.forget(self._prepared.pop(tasks))
+        for task in tasks:
+            if not any(task in other for other in self._prepared):
+                self._tasks.let_go(task)
+
+    def _named(self, task: Named) -> list[BaseTask]:
+        self._check_usable()
+        return self._tasks.named(task)
 
     def _check_usable(self) -> None:
-        if not self._open:
-            raise SettingError("the base is closed: open it again")
         if os.getpid() != self._pid:
             raise SettingError(
                 "the base was opened before this process was forked: open it again in this one"
             )
+        if not self._open:
+            raise SettingError("the base is closed: open it again")
+
+
+def _key(tasks: Sequence[BaseTask]) -> _Key:
+    return tuple(sorted(set(tasks), key=lambda task: task.name))
+
+
+def run(
+    base: str | Path, dpf: str | Path, texts: Sequence[str], pairs: Sequence[str] | None = None
+) -> list[AnyAnswer]:
+    """Answer for each of `texts`, or for each pair of `texts` and `pairs`, in a session of its own.
+
+    Raises:
+        BundleError, FormatError, BaseMismatchError: as `load_session`.
+        DataError: the task takes one text and got pairs, or the other way round.
+    """
+    with open_base(base, mode="session") as opened:
+        return opened.run(opened.add(dpf).name, texts, pairs)
 
 
 def open_base(
@@ -229,9 +254,8 @@ def open_base(
     manifest = read_manifest(folder)
     if mode != "session":
         try:
-            from edgediff.runtime.prove import (
-                proven_live_mode,
-            )  # needs memory-backed files, which not all have
+            # Not every system has what live mode is made of.
+            from edgediff.runtime.prove import proven_live_mode
 
             live = proven_live_mode(folder, manifest, threads, Path(cache) if cache else None)
             return OpenBase(folder, manifest, live)

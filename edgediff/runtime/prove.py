@@ -1,72 +1,112 @@
 """Live mode, opened only if it is proven to work with this base, onnxruntime and processor."""
 
-import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.files import write_atomic
-from edgediff.format.bundle import Manifest
-from edgediff.runtime.cache import CachedImage, cached_image
+from edgediff.errors import BundleError
+from edgediff.format.bundle import MODEL_FILE, Manifest, bundle_fingerprint
+from edgediff.runtime.cache import (
+    cache_lock,
+    check_image,
+    image_folder,
+    new_image,
+    read_cached,
+    write_record,
+    write_refusal,
+)
+from edgediff.runtime.image import NoImageError, UnsureError, build_image, sha256
 from edgediff.runtime.live import LiveSession
 from edgediff.runtime.modes import LiveMode, SessionMode
+from edgediff.runtime.places import find_places
 from edgediff.runtime.trial import KEY, compare, trial_diff, trial_logits
 
-PROOF_FILE = "proof.json"
+_Logits = dict[str, NDArray[np.float32]]
 
 
 def proven_live_mode(bundle: Path, manifest: Manifest, threads: int, cache: Path | None) -> LiveMode:
     """Open live mode and put it to the trial: patched and reverted, it answers as ordinary sessions do.
 
-    The first time, ordinary sessions answer too, and every logit must be equal bit for bit; later the answers
-    are compared with what they said then.
+    When the image is built, ordinary sessions answer too, and every logit must be equal bit for bit; what
+    they said is kept with the image and compared with later. A damaged image is built anew.
 
     Raises:
         BundleError: any doubt; the text names it.
         OutputError: the cache folder cannot be written.
     """
-    image = cached_image(bundle, manifest, cache)
-    live = LiveMode(LiveSession(image, threads))
-    diff = trial_diff(manifest)
-    live.prepare(KEY, diff)
-    before = trial_logits(live, manifest, diff)
-    live.activate(KEY)
-    patched = trial_logits(live, manifest, diff)
-    live.activate(None)
-    after = trial_logits(live, manifest, diff)
-    live.forget(KEY)
-    compare(after, before, "after a revert", exact=True)
-    known = _read_proof(image)
-    if known is None:
-        with_nothing, with_diff = _ordinary(bundle, manifest, threads)
-        compare(before, with_nothing, "of the base", exact=True)
-        compare(patched, with_diff, "with a diff", exact=True)
-        proof = {"base": before.tolist(), "patched": patched.tolist()}
-        write_atomic(image.folder / PROOF_FILE, json.dumps(proof).encode())
-    else:
-        compare(before, np.array(known["base"], np.float32), "of the base", exact=False)
-        compare(patched, np.array(known["patched"], np.float32), "with a diff", exact=False)
-    return live
+    folder = image_folder(manifest, cache)
+    try:
+        with cache_lock(folder.parent, exclusive=False):
+            return _open_cached(folder, bundle, manifest, threads)
+    except NoImageError:
+        pass
+    with cache_lock(folder.parent, exclusive=True):
+        try:
+            return _open_cached(folder, bundle, manifest, threads)  # built by another process meanwhile
+        except NoImageError:
+            return _build(folder, bundle, manifest, threads)
 
 
-def _ordinary(
-    bundle: Path, manifest: Manifest, threads: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """What ordinary sessions say without and with the trial's diff."""
+def _open_cached(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> LiveMode:
+    image = read_cached(folder)
+    with ThreadPoolExecutor(1) as pool:  # beside onnxruntime, which maps the same bytes
+        checked = pool.submit(check_image, image)
+        try:
+            live = LiveSession(folder, image.places, threads)
+        finally:
+            checked.result()  # of two errors, the damage is the one to know
+    mode = LiveMode(live)
+    for name, logits in _on_trial(mode, manifest).items():
+        compare(logits, image.proof[name], name, exact=False)
+    return mode
+
+
+def _build(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> LiveMode:
+    _check_bundle(bundle, manifest)
+    try:
+        with new_image(folder) as part:
+            places = find_places(bundle, manifest, build_image(bundle, part))
+            mode = LiveMode(LiveSession(part, places, threads))
+            found, wanted = _on_trial(mode, manifest), _ordinary(bundle, manifest, threads)
+            for name, logits in found.items():
+                compare(logits, wanted[name], name, exact=True)
+            write_record(part, places, wanted)
+        return mode
+    except UnsureError as error:
+        with new_image(folder) as part:  # so that it need not be tried at every start
+            write_refusal(part, str(error))
+        raise
+
+
+def _check_bundle(bundle: Path, manifest: Manifest) -> None:
+    """An image goes by the fingerprint, so it must not be made of anything else."""
+    if bundle_fingerprint(bundle) != manifest.base.fingerprint:
+        raise BundleError(f"the weights of {bundle} are damaged: they have another fingerprint")
+    if sha256(bundle / MODEL_FILE) != manifest.files[MODEL_FILE].sha256:
+        raise BundleError(f"{bundle / MODEL_FILE} is damaged: it has another SHA-256")
+
+
+def _on_trial(mode: LiveMode, manifest: Manifest) -> _Logits:
+    """What a live session says with the trial's diff, and after it was taken back."""
     diff = trial_diff(manifest)
-    answers = []
-    for name, part in (("base", replace(diff, tensors=())), (KEY, diff)):
+    mode.prepare(KEY, diff)
+    mode.activate(KEY)
+    patched = trial_logits(mode, manifest, diff)
+    mode.activate(None)
+    mode.forget(KEY)
+    return {"patched": patched, "base": trial_logits(mode, manifest, diff)}
+
+
+def _ordinary(bundle: Path, manifest: Manifest, threads: int) -> _Logits:
+    """What ordinary sessions say with the trial's diff and without."""
+    diff = trial_diff(manifest)
+    answers = {}
+    for name, part in (("patched", diff), ("base", replace(diff, tensors=()))):
         mode = SessionMode(bundle, threads)
         mode.prepare(name, part)
         mode.activate(name)
-        answers.append(trial_logits(mode, manifest, diff))
-    return answers[0], answers[1]
-
-
-def _read_proof(image: CachedImage) -> dict[str, list[list[float]]] | None:
-    try:
-        return dict(json.loads((image.folder / PROOF_FILE).read_text("utf-8")))
-    except (OSError, ValueError):
-        return None
+        answers[name] = trial_logits(mode, manifest, diff)
+    return answers

@@ -1,0 +1,206 @@
+"""`edgediff doctor`: is a base bundle whole, does it work here, and do files of tasks fit it?"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgediff.diff import Diff
+from edgediff.errors import BaseMismatchError, BundleError, EdgeDiffError
+from edgediff.format import inspect, read_dpf
+from edgediff.format.bundle import (
+    MODEL_FILE,
+    WEIGHTS_FILE,
+    Manifest,
+    bundle_fingerprint,
+    read_manifest,
+    read_parameter,
+)
+from edgediff.runtime.answer import takes_two
+from edgediff.runtime.initializers import FLOAT, read_initializers
+from edgediff.runtime.open_base import OpenBase, open_base
+from edgediff.runtime.session import check_base
+from edgediff.runtime.tokens import Tokens
+
+_TEXT = "one text for all tasks, whatever they are about"
+_EXPORT = "export the base again"
+_REPACK = "train and pack the task for this base"
+
+
+class Level(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found.
+
+    Attributes:
+        level: "ok"; "note", which is worth knowing and does no harm; or "wrong".
+        subject: the file or the part that was checked.
+        found: what was found.
+        advice: what to do about it; empty where there is nothing to do.
+    """
+
+    level: Level
+    subject: str
+    found: str
+    advice: str = ""
+
+    def __str__(self) -> str:
+        """The verdict as one line."""
+        line = f"{self.level:<5}  {self.subject}: {self.found}" + (f"; {self.advice}" * bool(self.advice))
+        return " ".join(line.split("\n"))
+
+
+def doctor(
+    bundle: str | Path, files: Sequence[str | Path] = (), cache: str | Path | None = None
+) -> Iterator[Verdict]:
+    """Check a base bundle, and `.dpf` files against it; a verdict for each check, as it is done.
+
+    Live mode is tried only with a whole bundle, since it keeps an image of it in `cache`.
+    """
+    folder = Path(bundle)
+    try:
+        manifest = read_manifest(folder)
+    except BundleError as error:
+        yield Verdict(Level.WRONG, f"{folder}", str(error), _EXPORT)
+        return
+    whole = True
+    for verdict in _bundle(folder, manifest):
+        whole = whole and verdict.level is not Level.WRONG
+        yield verdict
+    if not whole:
+        yield Verdict(Level.NOTE, "live mode", "not tried with a damaged bundle")
+        for file in files:
+            yield from _file(folder, manifest, Path(file), ())
+        return
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_base(folder, mode="session", threads=1))]
+        try:
+            opened.append(stack.enter_context(open_base(folder, mode="live", threads=1, cache=cache)))
+            yield Verdict(Level.OK, "live mode", "works, proven on this machine")
+        except EdgeDiffError as error:
+            yield Verdict(Level.NOTE, "live mode", str(error), "tasks get a session each, which is slower")
+        for file in files:
+            yield from _file(folder, manifest, Path(file), opened)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _bundle(folder: Path, manifest: Manifest) -> Iterator[Verdict]:
+    for name, entry in manifest.files.items():
+        if _sha256(folder / name) == entry.sha256:
+            yield Verdict(Level.OK, name, "SHA-256 as base.json states")
+        else:
+            yield Verdict(Level.WRONG, name, "its bytes are not those of its SHA-256 in base.json", _EXPORT)
+    yield from _checked("parameters", lambda: _parameters(folder, manifest))
+    yield from _checked("fingerprint", lambda: _fingerprint(folder, manifest))
+
+
+def _checked(subject: str, check: Callable[[], str], advice: str = _EXPORT) -> Iterator[Verdict]:
+    """The verdict of a check that gives what it found, or raises what is wrong."""
+    try:
+        yield Verdict(Level.OK, subject, check())
+    except EdgeDiffError as error:
+        yield Verdict(Level.WRONG, subject, str(error), advice)
+
+
+def _parameters(folder: Path, manifest: Manifest) -> str:
+    """Every parameter of the manifest is the graph's initializer of that name, byte for byte, and whole."""
+    size = (folder / WEIGHTS_FILE).stat().st_size
+    held = {each.name: each for each in read_initializers((folder / MODEL_FILE).read_bytes())}
+    for entry in manifest.parameters:
+        numel = math.prod(entry.shape)
+        if entry.length != 4 * numel or not 0 <= entry.offset <= size - entry.length:
+            raise BundleError(f"{entry.name!r} of shape {entry.shape} does not lie in {WEIGHTS_FILE}")
+        found = held.get(entry.initializer)
+        if found is None:
+            raise BundleError(f"{MODEL_FILE} has no initializer {entry.initializer!r} for {entry.name!r}")
+        place = (found.data_type, found.offset, found.length)
+        if place != (FLOAT, entry.offset, entry.length):
+            raise BundleError(f"{entry.name!r} lies elsewhere in {MODEL_FILE} than base.json states")
+    total = sum(math.prod(entry.shape) for entry in manifest.parameters)
+    if total != manifest.base.parameters:
+        raise BundleError(f"base.json lists {total:,} parameters and states {manifest.base.parameters:,}")
+    return f"{len(manifest.parameters)} tensors are where the graph reads them"
+
+
+def _fingerprint(folder: Path, manifest: Manifest) -> str:
+    try:
+        found = bundle_fingerprint(folder)
+    except ValueError as error:  # parameters that do not lie in the file, which has a verdict of its own
+        raise BundleError(f"it cannot be computed: {error}") from error
+    if found != manifest.base.fingerprint:
+        raise BundleError(f"the weights have {found}, base.json states {manifest.base.fingerprint}")
+    return f"the weights have {found[:16]}, as base.json states"
+
+
+def _file(folder: Path, manifest: Manifest, path: Path, opened: Sequence[OpenBase]) -> Iterator[Verdict]:
+    try:
+        diff = read_dpf(path)
+    except EdgeDiffError as error:
+        yield Verdict(Level.WRONG, str(path), str(error), "get or pack the file again")
+        return
+    yield Verdict(Level.OK, str(path), f"readable, task {diff.task.name!r}, {diff.nnz:,} changed parameters")
+    try:
+        check_base(manifest, diff, str(folder), "the file")
+    except BaseMismatchError as error:
+        yield Verdict(Level.WRONG, str(path), str(error), _REPACK)
+        return
+    yield Verdict(Level.OK, str(path), "made for this base, and every tensor fits")
+    yield _waste(folder, manifest, path, diff)
+    if opened:
+        yield _answers(folder, path, diff, opened)
+
+
+def _waste(folder: Path, manifest: Manifest, path: Path, diff: Diff) -> Verdict:
+    """Entries whose value is lost when it is added to the base's."""
+    weights = np.memmap(folder / WEIGHTS_FILE, np.uint8, "r")
+    parameters = {entry.name: entry for entry in manifest.parameters}
+    wasted = 0
+    for tensor in diff.tensors:
+        base = read_parameter(weights, parameters[tensor.name])
+        before = base[np.unravel_index(tensor.indices, base.shape)]
+        wasted += int((before + tensor.values == before).sum())
+    if not wasted:
+        return Verdict(Level.OK, str(path), "every entry changes its parameter")
+    size = math.ceil(wasted * inspect(path)["bits_per_nonzero"] / 8)
+    found = f"{wasted:,} of {diff.nnz:,} entries change nothing, about {size:,} bytes"
+    return Verdict(Level.NOTE, str(path), found, "a smaller --size or --density loses nothing")
+
+
+def _answers(folder: Path, path: Path, diff: Diff, opened: Sequence[OpenBase]) -> Verdict:
+    """One and the same text, in all modes that there are."""
+    two = [_TEXT] if takes_two(diff.task) else None
+    feeds = Tokens(folder, diff.task)([_TEXT], two)
+    found: dict[str, NDArray[np.float32]] = {}
+    for base in opened:
+        try:
+            task = base.add(path, str(path))
+            found[base.mode] = base.logits(task.name, feeds)
+            base.remove(task.name)
+        except EdgeDiffError as error:
+            return Verdict(Level.WRONG, str(path), f"{base.mode} mode: {error}", _REPACK)
+    first = found["session"]
+    modes = " and ".join(found)
+    if not np.isfinite(first).all():
+        return Verdict(Level.WRONG, str(path), "it answers with what is no number", _REPACK)
+    if all(np.array_equal(logits, first) for logits in found.values()):
+        equal = ", bit for bit the same" if len(found) > 1 else ""
+        return Verdict(Level.OK, str(path), f"answers in {modes} mode{equal}")
+    what = "live mode answers otherwise than session mode"
+    return Verdict(Level.WRONG, str(path), what, 'open the base with mode="session", and report this')
