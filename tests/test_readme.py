@@ -30,7 +30,8 @@ def test_the_python_blocks_run_one_after_another(voice_data, tmp_path, monkeypat
     for name in ("train.jsonl", "dev.jsonl"):  # a few rows: the road is the same
         lines = (voice_data / name).read_text("utf-8").splitlines(keepends=True)
         (tmp_path / name).write_text("".join(lines[:64]), "utf-8")
-    library, app_lines = _blocks("python")
+    monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path / "cache"))
+    library, app_lines, many_tasks = _blocks("python")
     names = {}
     exec(library, names)
     task = edgediff.read_dpf("task.dpf").task
@@ -38,6 +39,8 @@ def test_the_python_blocks_run_one_after_another(voice_data, tmp_path, monkeypat
     exec(app_lines, names)
     assert names["logits"].shape == (2, len(task.labels))
     assert names["task"].labels == task.labels
+    exec(many_tasks, names)
+    assert names["name"] == task.name
 
 
 def _commands():
