@@ -109,16 +109,16 @@ class LiveSession:
         """The weights at `places` of the image."""
         located = self.locate(places)
         values = np.empty(len(places), np.float32)
-        values[located.which] = self.held(located)
+        values[located.which] = self.held(located.where)
         return values
 
-    def held(self, located: Located) -> NDArray[np.float32]:
-        """The weights, one for each of `located.where`."""
-        return self._floats[located.where]
+    def held(self, where: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The weights, one for each of `Located.where`."""
+        return self._floats[where]
 
-    def write(self, located: Located, values: NDArray[np.float32]) -> None:
-        """Set the weights; `values` has one for each of `located.where`. No run may be under way."""
-        self._floats[located.where] = values
+    def write(self, where: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        """Set the weights; `values` has one for each of `Located.where`. No run may be under way."""
+        self._floats[where] = values
 
 
 def mappings(path: Path) -> list[Mapping]:

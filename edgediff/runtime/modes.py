@@ -14,7 +14,7 @@ from edgediff.diff import Diff
 from edgediff.runtime.session import load_session
 
 if TYPE_CHECKING:  # it needs a system with fcntl, which session mode does not
-    from edgediff.runtime.live import LiveSession, Located
+    from edgediff.runtime.live import LiveSession
 
 MAX_SESSIONS = 4
 """Sessions that session mode keeps open."""
@@ -48,7 +48,7 @@ class Mode(ABC):
 class _Placed:
     """A diff in the session: the float32s it changes, what they hold without it, and with it."""
 
-    where: "Located"
+    where: NDArray[np.int64]
     base: NDArray[np.float32]
     patched: NDArray[np.float32]
 
@@ -73,9 +73,10 @@ class LiveMode(Mode):
         self.activate(None)
         places = [np.empty(0, np.int64), *(self._live.places.find(t.name, t.indices) for t in diff.tensors)]
         values = [np.empty(0, np.float32), *(tensor.values for tensor in diff.tensors)]
-        where = self._live.locate(np.concatenate(places))
-        base = self._live.held(where)
-        self._placed[key] = _Placed(where, base, base + np.concatenate(values)[where.which])
+        located = self._live.locate(np.concatenate(places))
+        base = self._live.held(located.where)
+        patched = base + np.concatenate(values)[located.which]
+        self._placed[key] = _Placed(located.where, base, patched)
 
     def activate(self, key: str | None) -> None:
         """Write the values of the active diff's places back, bit for bit, then those of `key`.

@@ -19,7 +19,6 @@ from edgediff.errors import BundleError, EdgeDiffError, SettingError
 from edgediff.format.bundle import Manifest, read_manifest
 from edgediff.runtime.answer import AnyAnswer, answer_texts
 from edgediff.runtime.modes import Mode, SessionMode
-from edgediff.runtime.session import head_feeds
 from edgediff.runtime.tasks import BaseTask, Named, Tasks
 from edgediff.runtime.turns import Turns
 
@@ -156,16 +155,17 @@ class OpenBase:
         with self._turn(tasks):
             for task in tasks:
                 task.last_used = time.time()
-            head = head_feeds(self._tasks.diff_of(last))
-            (logits,) = self._mode.session.run([output], {**feeds, **head})
+            (logits,) = self._mode.session.run([output], {**feeds, **self._tasks.head_of(last)})
         return np.asarray(logits)
 
     @contextmanager
     def _turn(self, tasks: Sequence[BaseTask], pins: bool = False) -> Iterator[None]:
         self._check_usable()
-        for task in tasks:
-            self._tasks.diff_of(task)  # read here, while others run, and not in the switch, when nobody does
-        with self._turns.of(_key(tasks), pins):
+        key = _key(tasks)
+        if key not in self._prepared:
+            for task in tasks:
+                self._tasks.diff_of(task)  # here, while others run, and not in the switch, when nobody does
+        with self._turns.of(key, pins):
             yield
 
     def _switch(self, key: Hashable) -> None:
@@ -195,13 +195,12 @@ class OpenBase:
         known_as = str(self._numbers)
         self._mode.prepare(known_as, diff)
         self._prepared[tasks] = known_as
+        for task in tasks:
+            self._tasks.let_go(task)
 
     def _forget(self, tasks: _Key) -> None:
-        """Let go of what was prepared, and of diffs that nothing else was prepared with."""
+        """Let go of what was prepared."""
         self._mode.forget(self._prepared.pop(tasks))
-        for task in tasks:
-            if not any(task in other for other in self._prepared):
-                self._tasks.let_go(task)
 
     def _named(self, task: Named) -> list[BaseTask]:
         self._check_usable()

@@ -5,11 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgediff.diff import Diff, Kind, Task
 from edgediff.errors import SettingError, TaskError
 from edgediff.format import inspect, read_dpf
 from edgediff.format.bundle import Manifest
-from edgediff.runtime.session import check_base
+from edgediff.runtime.session import check_base, head_feeds
 from edgediff.runtime.tokens import Tokens
 
 Named = str | Path | Sequence[str | Path]
@@ -35,7 +38,8 @@ class BaseTask:
     file_bytes: int
     uses: int = 0
     last_used: float | None = None
-    _diff: Diff | None = field(default=None, repr=False)  # while something with it is prepared
+    _diff: Diff | None = field(default=None, repr=False)  # until it is prepared
+    _head: dict[str, NDArray[np.float32]] | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -127,8 +131,15 @@ class Tasks:
                 check_base(self._manifest, diff, str(self._bundle), str(task.path))
                 if diff.task != task.definition:
                     raise TaskError(f"{task.path} is of another task than when it was added: add it again")
-                task._diff = diff
+                task._diff, task._head = diff, head_feeds(diff)
             return task._diff
+
+    def head_of(self, task: BaseTask) -> dict[str, NDArray[np.float32]]:
+        """The graph inputs that hold the task's head; it stays at hand once the diff was read."""
+        if task._head is None:
+            self.diff_of(task)
+        assert task._head is not None
+        return task._head
 
     def let_go(self, task: BaseTask) -> None:
         """Keep the task's diff no longer; it is read again when it is needed."""
