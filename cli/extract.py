@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edgediff.extras import require
-from edgediff_cli.show import parse_bytes, progress_bar, say, show_warnings
+from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
 
 
 def extract(
@@ -56,7 +56,4 @@ def extract(
             resume=resume,
             progress=progress,
         )
-    score = record["scores"].get("dev", {}).get(record["metric"])
-    told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
-    total = record["base"]["parameters"]
-    typer.echo(f"{run}: {record['task']}, {told}, {record['nnz']:,} of {total:,} parameters changed")
+    typer.echo(f"{run}: {record_text(record)}")

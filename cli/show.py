@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
@@ -21,6 +22,15 @@ def size_text(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def record_text(record: dict[str, Any]) -> str:
+    """What came of a run, from the content of its `train.json`."""
+    score = record["scores"].get("dev", {}).get(record["metric"])
+    told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
+    total = record["base"]["parameters"]
+    changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
+    return f"{record['task']}, {told}{changed}"
 
 
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}

@@ -7,7 +7,7 @@ import typer
 
 from edgediff.errors import SettingError
 from edgediff.extras import require
-from edgediff_cli.show import parse_bytes, progress_bar, say, show_warnings
+from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
 
 _METHODS = "structured, diff, early, magnitude, fisher, random, bitfit; to compare: full, last-layer, lora"
 _COMPONENTS = "attention, ffn, bias, embeddings, layernorm, pooler"
@@ -119,7 +119,7 @@ def train(
             progress=progress,
             tensorboard=tensorboard,
         )
-    typer.echo(f"{run}: {_summary(record)}")
+    typer.echo(f"{run}: {record_text(record)}")
 
 
 def _many(model: str, folder: Path, tasks: Path, given: dict[str, Any], workers: int) -> None:
@@ -131,14 +131,6 @@ def _many(model: str, folder: Path, tasks: Path, given: dict[str, Any], workers:
             failed += 1
             say(f"edgediff: {name}: {' '.join(str(outcome).split())}")
         else:
-            typer.echo(f"{folder / name}: {_summary(outcome)}")
+            typer.echo(f"{folder / name}: {record_text(outcome)}")
     if failed:
         raise typer.Exit(1)
-
-
-def _summary(record: dict[str, Any]) -> str:
-    score = record["scores"].get("dev", {}).get(record["metric"])
-    told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
-    total = record["base"]["parameters"]
-    changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
-    return f"{record['task']}, {told}{changed}"
