@@ -15,12 +15,12 @@ import pytest
 from edgediff.errors import BundleError
 from edgediff.format.bundle import read_manifest
 from edgediff.runtime import open_base
-from edgediff.runtime.cache import cache_lock, default_cache, image_folder
+from edgediff.runtime.cache import UNUSED, cache_lock, default_cache, image_folder
 from edgediff.runtime.image import NoImageError
 from edgediff.runtime.trial import trial_diff, trial_logits
 
 context = multiprocessing.get_context("forkserver")
-FILES = ["image.bin", "image.json", "model.onnx", "places.npz"]
+FILES = ["image.bin", "image.json", "model.onnx", "orders.bin", "places.json"]
 LIMIT = 60
 
 
@@ -62,10 +62,23 @@ def image(cache):
 
 def test_the_second_start_builds_nothing(tiny_base, cache, image, wanted, monkeypatch):
     assert names_in(image) == FILES
-    before = {path.name: path.stat().st_mtime_ns for path in image.iterdir()}
+    before = {path.name: (path.stat().st_ino, path.read_bytes()) for path in image.iterdir()}
     monkeypatch.setattr("edgediff.runtime.prove.build_image", None)
     assert np.array_equal(answer_of(opened(tiny_base, cache), tiny_base), wanted)
-    assert {path.name: path.stat().st_mtime_ns for path in image.iterdir()} == before
+    assert {path.name: (path.stat().st_ino, path.read_bytes()) for path in image.iterdir()} == before
+
+
+def test_building_an_image_clears_away_those_that_nobody_opened_for_long(tiny_base, cache, image):
+    unused, used = cache / "image-unused", cache / "image-used"
+    for folder in (unused, used):
+        shutil.copytree(image, folder)
+    for folder in (unused, image):
+        os.utime(folder / "image.json", (time.time() - UNUSED - 60,) * 2)
+    opened(tiny_base, cache).close()  # builds nothing, but uses its own
+    assert names_in(cache) == sorted([image.name, unused.name, used.name])
+    (image / "model.onnx").unlink()
+    opened(tiny_base, cache).close()
+    assert names_in(cache) == sorted([image.name, used.name])
 
 
 @pytest.mark.parametrize("name", FILES)

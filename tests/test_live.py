@@ -1,12 +1,17 @@
 """A live session's weights, changed where onnxruntime maps them."""
 
+import contextlib
+import itertools
 import logging
 import mmap
 import multiprocessing
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -69,6 +74,68 @@ def test_a_key_that_was_not_prepared_leaves_the_active_one(image, manifest):
     with pytest.raises(KeyError):
         mode.activate("other")
     assert np.array_equal(trial_logits(mode, manifest, diff), before)
+
+
+@pytest.mark.parametrize("write", range(5))
+@pytest.mark.parametrize("following", [None, "trial", "other"])
+def test_an_interrupt_in_the_midst_of_a_switch_is_put_in_order_by_the_next(
+    write, following, image, tiny_base, manifest, monkeypatch
+):
+    session, diff = LiveSession(*image, 1), trial_diff(manifest)
+    other = replace(diff, tensors=tuple(replace(t, values=t.values[::-1] + 1) for t in diff.tensors[::2]))
+    mode, ordinary = LiveMode(session), SessionMode(tiny_base, 1)
+    for each in (mode, ordinary):
+        each.prepare("trial", diff)
+        each.prepare("other", other)
+    calls, whole = itertools.count(), LiveSession.write
+
+    def half(session, where, values):
+        if next(calls) == write:
+            whole(session, where[::2], values[::2])
+            raise KeyboardInterrupt
+        whole(session, where, values)
+
+    monkeypatch.setattr(LiveSession, "write", half)
+    with contextlib.suppress(KeyboardInterrupt):
+        for key in ("trial", "other", None):
+            mode.activate(key)
+    assert next(calls) > write  # it came
+    mode.activate(following)
+    if following is not None:
+        ordinary.activate(following)
+        found, wanted = (trial_logits(each, manifest, diff) for each in (mode, ordinary))
+        assert np.array_equal(found, wanted)
+        mode.activate(None)
+    assert _bits(session, tiny_base, manifest)
+
+
+def _switch_for_ever(folder, places, manifest, pipe):
+    mode = LiveMode(LiveSession(folder, places, 1))
+    mode.prepare("trial", trial_diff(manifest))
+    pipe.send(None)
+    while True:
+        mode.activate("trial")
+        mode.activate(None)
+
+
+def test_a_process_killed_in_the_midst_of_a_switch_leaves_the_image_as_it_was(image, tiny_base, manifest):
+    context = multiprocessing.get_context("forkserver")
+    before = {path.name: path.read_bytes() for path in image[0].iterdir()}
+    for _ in range(5):
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_switch_for_ever, args=(*image, manifest, theirs))
+        process.start()
+        try:
+            ours.recv()
+            time.sleep(0.02)  # switches take all of its time
+        finally:
+            process.kill()
+            process.join()
+            ours.close()
+            theirs.close()
+        assert process.exitcode == -signal.SIGKILL
+        assert {path.name: path.read_bytes() for path in image[0].iterdir()} == before
+        assert _bits(LiveSession(*image, 1), tiny_base, manifest)
 
 
 def test_two_sessions_of_one_process_do_not_see_each_other_nor_does_the_file(image, tiny_base, manifest):

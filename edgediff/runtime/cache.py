@@ -3,8 +3,8 @@
 import contextlib
 import fcntl
 import hashlib
-import io
 import json
+import mmap
 import os
 import platform
 import shutil
@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -25,14 +26,17 @@ from edgediff.format.bundle import MODEL_FILE, Manifest
 from edgediff.runtime.image import IMAGE_FILE, NoImageError
 from edgediff.runtime.places import Place, Places
 
-LAYOUT = 2
+LAYOUT = 3
 """The version of what is cached; another one is built anew."""
-RECORD_FILE, PLACES_FILE = "image.json", "places.npz"
+RECORD_FILE, PLACES_FILE, ORDERS_FILE = "image.json", "places.json", "orders.bin"
 PATIENCE = 60.0
 """Seconds to wait for another process that builds an image."""
+UNUSED = 30 * 86400.0
+"""Seconds after which an image that nobody opened makes room."""
 _PREFIX = "image-"
 _CHUNK = 1 << 20
-_NO_ORDER = -1
+_ORDER_TYPE = "<i4"
+_LARGE_FILES = (IMAGE_FILE, ORDERS_FILE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,13 +47,13 @@ class CachedImage:
         folder: holds `model.onnx` and `image.bin`.
         places: where the parameters lie.
         proof: the logits of the trial, by name (`prove`).
-        crc32: of `image.bin`, for `check_image`.
+        crc32: of each large file, for `check_image`.
     """
 
     folder: Path
     places: Places
     proof: dict[str, NDArray[np.float32]]
-    crc32: int
+    crc32: dict[str, int]
 
 
 def image_folder(
@@ -109,9 +113,10 @@ def cache_lock(cache: Path, exclusive: bool, patience: float = PATIENCE) -> Iter
 
 @contextlib.contextmanager
 def new_image(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder that becomes `folder`; what is there is removed, and what a killed one left.
+    """Give a temporary folder that becomes `folder`.
 
-    Hold the cache folder exclusively.
+    Removed are what is there, what a killed process left, and images that were not opened for `UNUSED`
+    seconds, as those of an onnxruntime that was updated. Hold the cache folder exclusively.
 
     Raises:
         OutputError: it cannot be written.
@@ -119,25 +124,29 @@ def new_image(folder: Path) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
     for litter in folder.parent.glob(f".{_PREFIX}*.part"):
         shutil.rmtree(litter, ignore_errors=True)
+    for record in folder.parent.glob(f"{_PREFIX}*/{RECORD_FILE}"):
+        if record.stat().st_mtime < time.time() - UNUSED:
+            shutil.rmtree(record.parent, ignore_errors=True)
     with folder_atomic(folder, private=True) as part:
         yield part
 
 
 def write_record(folder: Path, places: Places, proof: dict[str, NDArray[np.float32]]) -> None:
     """Write what belongs to the image in `folder`: places, proof, and checksums of it all."""
-    arrays: dict[str, NDArray[np.generic]] = {
-        "names": np.array(list(places.by_name)),
-        "starts": np.array([place.start for place in places.by_name.values()], np.int64),
-        "order_of": np.array(
-            [_NO_ORDER if place.order is None else place.order for place in places.by_name.values()], np.int64
-        ),
+    stored = {
+        "starts": {name: place.start for name, place in places.by_name.items()},
+        "order_of": {name: place.order for name, place in places.by_name.items()},
+        "orders": [len(order) for order in places.orders],
+        "proof": {name: logits.tolist() for name, logits in proof.items()},
     }
-    arrays |= {f"order{number}": order for number, order in enumerate(places.orders)}
-    arrays |= {f"proof_{name}": logits for name, logits in proof.items()}
-    np.savez(folder / PLACES_FILE, **arrays)  # type: ignore[arg-type]
-    size = (folder / IMAGE_FILE).stat().st_size
-    sums = {name: _crc32(folder / name) for name in (IMAGE_FILE, MODEL_FILE, PLACES_FILE)}
-    (folder / RECORD_FILE).write_text(json.dumps({"refused": None, "bytes": size, "crc32": sums}))
+    (folder / PLACES_FILE).write_text(json.dumps(stored))
+    with (folder / ORDERS_FILE).open("wb") as file:
+        file.writelines(order.astype(_ORDER_TYPE).tobytes() for order in places.orders)
+    files = {
+        name: {"bytes": (folder / name).stat().st_size, "crc32": _crc32(folder / name)}
+        for name in (IMAGE_FILE, MODEL_FILE, PLACES_FILE, ORDERS_FILE)
+    }
+    (folder / RECORD_FILE).write_text(json.dumps({"refused": None, "files": files}))
 
 
 def write_refusal(folder: Path, reason: str) -> None:
@@ -146,7 +155,7 @@ def write_refusal(folder: Path, reason: str) -> None:
 
 
 def read_cached(folder: Path) -> CachedImage:
-    """Read what is cached in `folder`; all of it but `image.bin` is checked.
+    """Read what is cached in `folder`; of the large files only the length is checked.
 
     Raises:
         NoImageError: there is nothing, or it is damaged.
@@ -157,47 +166,48 @@ def read_cached(folder: Path) -> CachedImage:
         refused = record["refused"]
         if isinstance(refused, str):
             raise BundleError(f"{refused} (as {folder} says)")
-        stored = {name: (folder / name).read_bytes() for name in (MODEL_FILE, PLACES_FILE)}
-        for name, content in stored.items():
-            if zlib.crc32(content) != record["crc32"][name]:
+        files = record["files"]
+        for name in (MODEL_FILE, PLACES_FILE):
+            if _crc32(folder / name) != files[name]["crc32"]:
                 raise NoImageError(f"{folder / name} is damaged")
-        if (folder / IMAGE_FILE).stat().st_size != record[
-            "bytes"
-        ]:  # mapped bytes beyond the end kill a process
-            raise NoImageError(f"{folder / IMAGE_FILE} has another length")
-        places, proof = _unpack(stored[PLACES_FILE])
-        return CachedImage(folder, places, proof, int(record["crc32"][IMAGE_FILE]))
+        for name in _LARGE_FILES:  # mapped bytes beyond the end kill a process
+            if (folder / name).stat().st_size != files[name]["bytes"]:
+                raise NoImageError(f"{folder / name} has another length")
+        stored = json.loads((folder / PLACES_FILE).read_text("utf-8"))
+        with contextlib.suppress(OSError):  # a folder that is read-only
+            os.utime(folder / RECORD_FILE)  # opened now, for `new_image`
+        return CachedImage(
+            folder,
+            _read_places(stored, folder / ORDERS_FILE),
+            {name: np.array(logits, np.float32) for name, logits in stored["proof"].items()},
+            {name: int(files[name]["crc32"]) for name in _LARGE_FILES},
+        )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NoImageError(f"{folder} holds no image that can be read: {error!r}") from error
 
 
 def check_image(cached: CachedImage) -> None:
-    """Check `image.bin`.
+    """Check the large files, `image.bin` and `orders.bin`.
 
     Raises:
-        NoImageError: it is missing or damaged.
+        NoImageError: one is missing or damaged.
     """
-    try:
-        crc = _crc32(cached.folder / IMAGE_FILE)
-    except OSError as error:
-        raise NoImageError(f"{cached.folder / IMAGE_FILE} cannot be read: {error.strerror}") from error
-    if crc != cached.crc32:
-        raise NoImageError(f"{cached.folder / IMAGE_FILE} is damaged")
+    for name, wanted in cached.crc32.items():
+        try:
+            crc = _crc32(cached.folder / name)
+        except OSError as error:
+            raise NoImageError(f"{cached.folder / name} cannot be read: {error.strerror}") from error
+        if crc != wanted:
+            raise NoImageError(f"{cached.folder / name} is damaged")
 
 
-def _unpack(content: bytes) -> tuple[Places, dict[str, NDArray[np.float32]]]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        stored = {name: file[name] for name in file.files}
-    numbers = [None if order == _NO_ORDER else int(order) for order in stored["order_of"]]
-    by_name = {
-        str(name): Place(int(start), order)
-        for name, start, order in zip(stored["names"], stored["starts"], numbers, strict=True)
-    }
-    orders = [stored[f"order{number}"] for number in range(len({*numbers} - {None}))]
-    proof = {
-        name.removeprefix("proof_"): logits for name, logits in stored.items() if name.startswith("proof_")
-    }
-    return Places(by_name, tuple(orders)), proof
+def _read_places(stored: dict[str, Any], orders_file: Path) -> Places:
+    with orders_file.open("rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if stored["orders"] else None
+    ends = np.cumsum(stored["orders"], dtype=np.int64)
+    orders = np.split(np.frombuffer(mapped or b"", _ORDER_TYPE), ends)[:-1]
+    by_name = {name: Place(start, stored["order_of"][name]) for name, start in stored["starts"].items()}
+    return Places(by_name, tuple(orders), mapped)
 
 
 def _lock(handle: int, kind: int, cache: Path, deadline: float) -> None:

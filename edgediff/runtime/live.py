@@ -26,6 +26,8 @@ from edgediff.runtime.places import Places
 
 MAPPINGS = Path("/proc/self/maps")
 _WRITABLE_AND_PRIVATE = "rw-p"
+_WIDEST = 4 << 32
+"""Bytes of addresses in which 32 bits can number the float32s."""
 _opening = threading.Lock()
 _ATTEMPTS = 20
 
@@ -52,7 +54,7 @@ class Located:
             is mapped is whole pages; then every copy is meant.
     """
 
-    where: NDArray[np.int64]
+    where: NDArray[np.uint32]
     which: NDArray[np.int64]
 
 
@@ -81,10 +83,12 @@ class LiveSession:
             raise BundleError(f"onnxruntime does not map {image}")
         self._first = min(each.address for each in self._mapped)
         end = max(each.address + each.length for each in self._mapped)
+        if end - self._first > _WIDEST:
+            raise BundleError(f"onnxruntime maps {image} over {end - self._first} bytes of addresses")
         # One array over all mappings; what lies between them is never touched.
         memory = (ctypes.c_char * (end - self._first)).from_address(self._first)
         self._floats: NDArray[np.float32] = np.ctypeslib.as_array(memory).view(np.float32)
-        _trim()
+        self.give_back()
 
     def locate(self, places: NDArray[np.int64]) -> Located:
         """Find the float32s of the image that are numbered `places`.
@@ -100,7 +104,7 @@ class LiveSession:
             first, last = np.searchsorted(ordered, (start, end))
             where.append(ordered[first:last] + ((each.address - self._first) // 4 - start))
             which.append(order[first:last])
-        located = Located(np.concatenate(where), np.concatenate(which))
+        located = Located(np.concatenate(where).astype(np.uint32), np.concatenate(which))
         if not np.bincount(located.which, minlength=len(places)).all():
             raise BundleError("onnxruntime maps only a part of its image")
         return located
@@ -112,13 +116,20 @@ class LiveSession:
         values[located.which] = self.held(located.where)
         return values
 
-    def held(self, where: NDArray[np.int64]) -> NDArray[np.float32]:
+    def held(self, where: NDArray[np.uint32]) -> NDArray[np.float32]:
         """The weights, one for each of `Located.where`."""
         return self._floats[where]
 
-    def write(self, where: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+    def write(self, where: NDArray[np.uint32], values: NDArray[np.float32]) -> None:
         """Set the weights; `values` has one for each of `Located.where`. No run may be under way."""
         self._floats[where] = values
+
+    def give_back(self) -> None:
+        """Give the system back what was needed for a while, where the C library can."""
+        self.places.give_back()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def mappings(path: Path) -> list[Mapping]:
@@ -197,10 +208,3 @@ def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
     except Exception as error:  # onnxruntime's errors have no common class but this
         reason = str(error).strip().split("\n")[0]
         raise BundleError(f"onnxruntime cannot open its own image: {reason}") from error
-
-
-def _trim() -> None:
-    """Give the system back what onnxruntime needed while it opened the session, where the C library can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

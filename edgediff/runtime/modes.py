@@ -33,7 +33,7 @@ class Mode(ABC):
 
     @abstractmethod
     def prepare(self, key: str, diff: Diff) -> None:
-        """Get ready to activate `diff` under `key`; no run may be under way."""
+        """Get ready to activate `diff` under `key`."""
 
     @abstractmethod
     def activate(self, key: str | None) -> None:
@@ -46,11 +46,35 @@ class Mode(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A diff in the session: the float32s it changes, what they hold without it, and with it."""
+    """A diff in the session, kept for as long as its task: at few bits a value, in 4 bytes an entry.
 
-    where: NDArray[np.int64]
-    base: NDArray[np.float32]
-    patched: NDArray[np.float32]
+    Attributes:
+        where: `(entries,)`, the float32s that it changes, those of one value together.
+        values: `(values,)`, what it adds.
+        counts: `(values,)`, to how many float32s.
+    """
+
+    where: NDArray[np.uint32]
+    values: NDArray[np.float32]
+    counts: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, where: NDArray[np.uint32], values: NDArray[np.float32]) -> "_Placed":
+        """Group the entries by value; those of one value stay in the order of memory."""
+        bits = values.view(np.uint32).astype(np.uint64)
+        ordered = np.sort(bits << np.uint64(32) | where)
+        bits = ordered >> np.uint64(32)
+        first = np.flatnonzero(np.append(True, bits[1:] != bits[:-1])[: len(bits)])
+        counts = np.diff(first, append=len(bits)).astype(np.uint32)
+        return cls(ordered.astype(np.uint32), bits[first].astype(np.uint32).view(np.float32), counts)
+
+    def added_to(self, base: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the float32s hold with it, given what they hold without."""
+        return base + np.repeat(self.values, self.counts)
+
+
+_NOTHING = (np.empty(0, np.uint32), np.empty(0, np.float32))
+"""What is replaced by nothing: where, and what was there."""
 
 
 class LiveMode(Mode):
@@ -62,34 +86,29 @@ class LiveMode(Mode):
         self._live = live
         self.session = live.session
         self._placed: dict[str, _Placed] = {}
-        self._active: str | None = None
+        self._replaced = _NOTHING
 
     def prepare(self, key: str, diff: Diff) -> None:
-        """Find the diff's places, and what they hold without it and with it; no run may be under way.
-
-        What they hold without it is read from the session itself, with nothing active: the bundle's own file
-        would come into memory page by page.
-        """
-        self.activate(None)
+        """Find the diff's places; runs may be under way."""
         places = [np.empty(0, np.int64), *(self._live.places.find(t.name, t.indices) for t in diff.tensors)]
         values = [np.empty(0, np.float32), *(tensor.values for tensor in diff.tensors)]
         located = self._live.locate(np.concatenate(places))
-        base = self._live.held(located.where)
-        patched = base + np.concatenate(values)[located.which]
-        self._placed[key] = _Placed(located.where, base, patched)
+        self._placed[key] = _Placed.of(located.where, np.concatenate(values)[located.which])
+        del places, values, located
+        self._live.give_back()
 
     def activate(self, key: str | None) -> None:
-        """Write the values of the active diff's places back, bit for bit, then those of `key`.
+        """Write back what the active diff replaced, bit for bit, then put that of `key` in.
 
         After an interrupt the next call puts all in order.
         """
         following = None if key is None else self._placed[key]
-        if self._active is not None:
-            active = self._placed[self._active]
-            self._live.write(active.where, active.base)
-        self._active = key
+        self._live.write(*self._replaced)
+        self._replaced = _NOTHING
         if following is not None:
-            self._live.write(following.where, following.patched)
+            base = self._live.held(following.where)
+            self._replaced = (following.where, base)
+            self._live.write(following.where, following.added_to(base))
 
     def forget(self, key: str) -> None:
         """Let go of the places."""

@@ -6,6 +6,7 @@ renaming, transposing, fusing and packing. Every place is then checked by value 
 """
 
 import math
+import mmap
 import shutil
 from dataclasses import dataclass
 from itertools import pairwise
@@ -47,16 +48,23 @@ class Places:
         by_name: one place each.
         orders: `(numel,)` int32 each: the place in the region of each element, row-major in PyTorch's
             orientation. Parameters of one shape that are packed alike share theirs.
+        mapped: the file that they are views of, if they are.
     """
 
     by_name: dict[str, Place]
     orders: tuple[NDArray[np.int32], ...]
+    mapped: mmap.mmap | None = None
 
     def find(self, name: str, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """The float32s of the image that hold the elements at flat `indices` of the parameter `name`."""
         place = self.by_name[name]
         inside = indices if place.order is None else self.orders[place.order][indices].astype(np.int64)
         return place.start + inside
+
+    def give_back(self) -> None:
+        """Let the system have the memory of the orders until they are looked at again, if it is a file's."""
+        if self.mapped is not None:
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def find_places(bundle: Path, manifest: Manifest, image: Image) -> Places:

@@ -47,7 +47,8 @@ def proven_live_mode(bundle: Path, manifest: Manifest, threads: int, cache: Path
         try:
             return _open_cached(folder, bundle, manifest, threads)  # built by another process meanwhile
         except NoImageError:
-            return _build(folder, bundle, manifest, threads)
+            _build(folder, bundle, manifest, threads)
+            return _open_cached(folder, bundle, manifest, threads)  # none of the building's memory is in it
 
 
 def _open_cached(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> LiveMode:
@@ -64,7 +65,7 @@ def _open_cached(folder: Path, bundle: Path, manifest: Manifest, threads: int) -
     return mode
 
 
-def _build(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> LiveMode:
+def _build(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> None:
     _check_bundle(bundle, manifest)
     try:
         with new_image(folder) as part:
@@ -74,7 +75,6 @@ def _build(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> Live
             for name, logits in found.items():
                 compare(logits, wanted[name], name, exact=True)
             write_record(part, places, wanted)
-        return mode
     except UnsureError as error:
         with new_image(folder) as part:  # so that it need not be tried at every start
             write_refusal(part, str(error))

@@ -1,5 +1,7 @@
 """The trial that live mode is put to: a made-up diff over every parameter, and a fixed input."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,35 +13,44 @@ from edgediff.runtime.session import head_feeds
 
 KEY = "trial"
 _ENTRIES = 64  # of each parameter
-_TOKENS = (1, 7)
+_TOKENS = 7
+_GOLDEN = (1 + 5**0.5) / 2
 _LEAST_VOCABULARY = 10
 _TOLERANCE = 1e-5  # of the largest logit: threads may be others than in the proof
 
 
 def trial_diff(manifest: Manifest) -> Diff:
     """Some entries of every parameter, changed by about as much as a trained diff changes them."""
-    generator = np.random.default_rng(0)
     tensors = []
     for entry in manifest.parameters:
-        numel = int(np.prod(entry.shape))
+        numel = math.prod(entry.shape)
         # Half of them in the first rows, which the trial's tokens look up.
         first = min(numel, _LEAST_VOCABULARY * entry.shape[-1])
-        indices = np.unique(np.append(*(generator.integers(0, end, _ENTRIES // 2) for end in (first, numel))))
-        values = generator.normal(scale=0.1, size=len(indices)).astype(np.float32)
-        tensors.append(TensorDiff(entry.name, entry.shape, indices, values))
+        indices = np.array(sorted({*_scattered(first), *_scattered(numel)}))
+        tensors.append(TensorDiff(entry.name, entry.shape, indices, 0.1 * _wave(len(indices))))
     width = manifest.base.width
-    head = Head(generator.normal(size=(2, width)).astype(np.float32), np.zeros(2, np.float32))
+    head = Head(_wave(2 * width).reshape(2, width), np.zeros(2, np.float32))
     base = Base(manifest.base.name, manifest.base.fingerprint, manifest.base.parameters, width)
     task = Task(KEY, Kind.CLASSIFICATION, "text", labels=("no", "yes"))
     return Diff(base, task, tuple(tensors), head)
 
 
+def _scattered(end: int) -> list[int]:
+    """Numbers from 0 to `end`, spread evenly and in no step with rows: multiples of the golden ratio."""
+    # Not random ones: numpy's generators cost a cold start more than all else in the trial.
+    return [int(number * _GOLDEN % 1 * end) for number in range(_ENTRIES // 2)]
+
+
+def _wave(length: int) -> NDArray[np.float32]:
+    return np.sin(np.arange(1, length + 1, dtype=np.float32))
+
+
 def trial_logits(mode: Mode, manifest: Manifest, diff: Diff) -> NDArray[np.float32]:
     """The logits of a fixed input, `(1, 2)`, as the mode's session is now."""
     # Low token numbers are in every vocabulary.
-    tokens = np.random.default_rng(1).integers(0, _LEAST_VOCABULARY, _TOKENS)
+    tokens = 3 * np.arange(_TOKENS).reshape(1, _TOKENS) % _LEAST_VOCABULARY
     feeds = {
-        name: tokens if name == "input_ids" else np.full(_TOKENS, name == "attention_mask", np.int64)
+        name: tokens if name == "input_ids" else np.full_like(tokens, name == "attention_mask")
         for name in manifest.inputs
     }
     (logits,) = mode.session.run(["logits"], {**feeds, **head_feeds(diff)})
