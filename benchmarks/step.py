@@ -101,12 +101,13 @@ def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Lo
     accelerator = accelerate.Accelerator(cpu=True)
     folder = Path(tempfile.gettempdir())  # nothing is written
     loop = Loop(model, features, features, settings, folder, {}, lambda *_: None, accelerator)
-    model.train()
     parameters = model.parameters_by_name()
+    model.train()
     if name == "dense":
         return loop, DenseStage(model, parameters, settings, steps, settings.dense_rate)
     if name == "gates":
         return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.density)
+    model.train(settings.tuning_dropout)
     # A mask spread over all tensors is the dearest: every parameter takes part in the backward pass.
     generator = torch.Generator().manual_seed(0)
     merit = {key: torch.rand(p.shape, generator=generator).numpy() for key, p in parameters.items()}

@@ -82,7 +82,7 @@ class Loop:
             TrainingError: the loss is no longer a number.
             StoppedError: Ctrl-C came; a checkpoint was written after the step under way.
         """
-        self.model.train()
+        self.model.train(stage.dropout)
         reset_peak_memory(self.accelerator.device)
         times, saved, done = [], time.monotonic(), first
         with interruption() as interrupted:
@@ -126,6 +126,7 @@ class Loop:
 
     def score(self) -> Scores:
         """The model's scores on the dev rows, in float32."""
+        dropout = self.model.training
         self.model.eval()
         mine: list[tuple[int, NDArray[np.float32]]] = []
         batches = self.dev.in_order_of_length(_SCORE_BATCH)
@@ -134,7 +135,7 @@ class Loop:
                 batch = self.dev.batch(chosen, self.accelerator.device)
                 logits = self.model(batch.inputs).float().cpu().numpy()
                 mine += zip(chosen.tolist(), logits, strict=True)
-        self.model.train()
+        self.model.train(dropout)
         per_token, features = self.model.task.per_token, self.dev.features
         found = dict(gather_object(mine) if self.accelerator.num_processes > 1 else mine)
         ordered = [found[i][: len(f)] if per_token else found[i] for i, f in enumerate(features)]

@@ -17,6 +17,8 @@ from edgediff.train.stage import Stage, State, adam, clip, learn_only
 class MaskStage(Stage):
     """Tunes the values at fixed positions; parameters without a kept entry take no part in the backward pass.
 
+    So few values do not overfit as a dense model does, and learn more without dropout (`docs/training.md`).
+
     The kept values of all tensors lie in one vector, which begins at `start`, or at 0. With `settings.bits`
     the second half of the stage computes its loss with values on as few levels as the packed file will have,
     and passes their gradient straight on to the exact ones (Bengio et al., arXiv 1308.3432).
@@ -33,6 +35,7 @@ class MaskStage(Stage):
         steps: int,
     ) -> None:
         super().__init__(settings, steps)
+        self.dropout = settings.tuning_dropout
         named = model.parameters_by_name()
         learn_only(model.encoder, (named[name] for name in mask))
         device = model.head.weight.device

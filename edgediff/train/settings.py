@@ -64,16 +64,17 @@ _CHOOSING_SHARE = {
     Method.FISHER: 0.1,
 }
 _BEGIN_AT_BASE = (Method.EARLY, Method.FISHER, Method.RANDOM, Method.BITFIT)
-_POSITIVE = (
+_POSITIVE = {
     "epochs",
     "gate_rate",
     "log_alpha_rate",
+    "mask_rate",
     "dense_rate",
     "lora_rate",
     "head_rate",
     "open_factor",
     "clip",
-)
+}
 _WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "lora_rank": 1, "patience": 1}
 """Whole numbers, with the least that each may be."""
 
@@ -102,6 +103,7 @@ class Settings:
         open_factor: gates are driven to `open_factor * density` open ones before the cut.
         mask_rate: peak learning rate of the kept values; many times that of dense training is right. None is
             the method's own: 1e-3 where tuning goes on from values, 2e-3 where it begins at the base's.
+        tuning_dropout: whether the model drops activations while the kept values are tuned.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
             a mask for `early` and `magnitude`.
         lora_rate: peak learning rate of LoRA's matrices.
@@ -130,6 +132,7 @@ class Settings:
     log_alpha_rate: float = 0.1
     open_factor: float = 6.0
     mask_rate: float | None = None
+    tuning_dropout: bool = False
     dense_rate: float = 2e-4
     lora_rate: float = 2e-3
     lora_rank: int = 8
@@ -146,19 +149,22 @@ class Settings:
         """
         if not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
-        for name in _POSITIVE:
+        left_open = {
+            field.name for field in fields(self) if field.default is getattr(self, field.name) is None
+        }
+        for name in _POSITIVE - left_open:
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number above 0")
-        if self.mask_rate is not None and not 0 < self.mask_rate < math.inf:
-            raise SettingError(f"mask_rate is {self.mask_rate}, expected a number above 0")
-        for name, least in _WHOLE.items():
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < least):
+        for name in _WHOLE.keys() - left_open:
+            value, least = getattr(self, name), _WHOLE[name]
+            if type(value) is not int or value < least:
                 raise SettingError(f"{name} is {value!r:.80}, expected a whole number, at least {least}")
         if self.bits is not None and (type(self.bits) is not int or not 2 <= self.bits <= 8):
             raise SettingError(f"bits is {self.bits!r:.80}, expected a whole number from 2 to 8")
         if self.choosing_share is not None and not 0 < self.choosing_share < 1:
             raise SettingError(f"choosing_share is {self.choosing_share}, expected a number between 0 and 1")
+        if type(self.tuning_dropout) is not bool:
+            raise SettingError(f"tuning_dropout is {self.tuning_dropout!r:.80}, expected true or false")
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
 

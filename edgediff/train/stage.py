@@ -27,10 +27,12 @@ class Stage(ABC):
     Attributes:
         name: for the record.
         steps: how many the stage takes.
+        dropout: whether the model drops activations in it.
         optimizer: holds every parameter that the stage learns, each group with its `peak` rate.
     """
 
     name: str
+    dropout: bool = True
     optimizer: torch.optim.Optimizer
 
     def __init__(self, settings: Settings, steps: int) -> None:
