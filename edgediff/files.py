@@ -1,6 +1,7 @@
-"""Files and folders that appear whole or not at all: temporary name, fsync, rename."""
+"""Files and folders that appear whole or not at all (temporary name, fsync, rename), and their digest."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -8,6 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgediff.errors import OutputError
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomic(path: Path, data: bytes) -> None:

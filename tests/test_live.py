@@ -76,7 +76,7 @@ def test_a_key_that_was_not_prepared_leaves_the_active_one(image, manifest):
     assert np.array_equal(trial_logits(mode, manifest, diff), before)
 
 
-@pytest.mark.parametrize("write", range(5))
+@pytest.mark.parametrize("write", range(4))
 @pytest.mark.parametrize("following", [None, "trial", "other"])
 def test_an_interrupt_in_the_midst_of_a_switch_is_put_in_order_by_the_next(
     write, following, image, tiny_base, manifest, monkeypatch

@@ -1,6 +1,5 @@
 """`edgediff export`: load, trace, prove the map, prove the outputs, write the bundle."""
 
-import hashlib
 from pathlib import Path
 
 import onnx
@@ -11,7 +10,7 @@ from edgediff.errors import ModelError
 from edgediff.export.graph import trace_graph
 from edgediff.export.verify import verify_outputs
 from edgediff.export.weights import equal_groups, place_parameters, turn_weights, write_weights
-from edgediff.files import folder_atomic, write_atomic
+from edgediff.files import folder_atomic, sha256, write_atomic
 from edgediff.format.bundle import (
     MANIFEST_FILE,
     MODEL_FILE,
@@ -82,5 +81,4 @@ def _tied_groups(encoder: Encoder) -> tuple[tuple[str, ...], ...]:
 
 
 def _file_entry(path: Path) -> FileEntry:
-    with path.open("rb") as file:
-        return FileEntry(path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+    return FileEntry(path.stat().st_size, sha256(path))

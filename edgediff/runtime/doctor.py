@@ -1,6 +1,5 @@
 """`edgediff doctor`: is a base bundle whole, does it work here, and do files of tasks fit it?"""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgediff.diff import Diff
 from edgediff.errors import BaseMismatchError, BundleError, EdgeDiffError
+from edgediff.files import sha256
 from edgediff.format import inspect, read_dpf
 from edgediff.format.bundle import (
     MODEL_FILE,
@@ -96,14 +96,9 @@ def doctor(
             yield from _file(folder, manifest, Path(file), opened)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _bundle(folder: Path, manifest: Manifest) -> Iterator[Verdict]:
     for name, entry in manifest.files.items():
-        if _sha256(folder / name) == entry.sha256:
+        if sha256(folder / name) == entry.sha256:
             yield Verdict(Level.OK, name, "SHA-256 as base.json states")
         else:
             yield Verdict(Level.WRONG, name, "its bytes are not those of its SHA-256 in base.json", _EXPORT)

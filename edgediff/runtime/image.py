@@ -4,7 +4,6 @@ onnxruntime writes it (by the session entries below) and, opening it with optimi
 uses the packed bytes where they lie. The entries are among onnxruntime's documented configuration keys.
 """
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +99,3 @@ def base_values(bundle: Path, manifest: Manifest) -> dict[str, NDArray[np.float3
     """Every parameter by name, in PyTorch's orientation, as views of the bundle's mapped weights."""
     weights = np.memmap(bundle / WEIGHTS_FILE, np.uint8, "r")
     return {entry.name: read_parameter(weights, entry) for entry in manifest.parameters}
-
-
-def sha256(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

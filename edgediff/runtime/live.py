@@ -120,9 +120,9 @@ class LiveSession:
         """The weights, one for each of `Located.where`."""
         return self._floats[where]
 
-    def write(self, where: NDArray[np.uint32], values: NDArray[np.float32]) -> None:
+    def write(self, where: NDArray[np.int64], values: NDArray[np.float32]) -> None:
         """Set the weights; `values` has one for each of `Located.where`. No run may be under way."""
-        self._floats[where] = values
+        self._floats[where] = values  # by far the quickest with int64
 
     def give_back(self) -> None:
         """Give the system back what was needed for a while, where the C library can."""

@@ -33,7 +33,10 @@ class Mode(ABC):
 
     @abstractmethod
     def prepare(self, key: str, diff: Diff) -> None:
-        """Get ready to activate `diff` under `key`."""
+        """Get ready to activate `diff` under `key`; no run may be under way."""
+
+    def give_back(self) -> None:  # noqa: B027
+        """Give the system back the memory that `prepare` took for a while; call it when the diff is gone."""
 
     @abstractmethod
     def activate(self, key: str | None) -> None:
@@ -46,35 +49,23 @@ class Mode(ABC):
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A diff in the session, kept for as long as its task: at few bits a value, in 4 bytes an entry.
+    """A diff in the session, kept for as long as its task: at few bits a value, in 8 bytes an entry.
 
     Attributes:
         where: `(entries,)`, the float32s that it changes, those of one value together.
+        base: `(entries,)`, what they hold without it.
         values: `(values,)`, what it adds.
         counts: `(values,)`, to how many float32s.
     """
 
     where: NDArray[np.uint32]
+    base: NDArray[np.float32]
     values: NDArray[np.float32]
     counts: NDArray[np.uint32]
 
-    @classmethod
-    def of(cls, where: NDArray[np.uint32], values: NDArray[np.float32]) -> "_Placed":
-        """Group the entries by value; those of one value stay in the order of memory."""
-        bits = values.view(np.uint32).astype(np.uint64)
-        ordered = np.sort(bits << np.uint64(32) | where)
-        bits = ordered >> np.uint64(32)
-        first = np.flatnonzero(np.append(True, bits[1:] != bits[:-1])[: len(bits)])
-        counts = np.diff(first, append=len(bits)).astype(np.uint32)
-        return cls(ordered.astype(np.uint32), bits[first].astype(np.uint32).view(np.float32), counts)
-
-    def added_to(self, base: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the float32s hold with it, given what they hold without."""
-        return base + np.repeat(self.values, self.counts)
-
-
-_NOTHING = (np.empty(0, np.uint32), np.empty(0, np.float32))
-"""What is replaced by nothing: where, and what was there."""
+    def patched(self) -> NDArray[np.float32]:
+        """What the float32s hold with it."""
+        return self.base + np.repeat(self.values, self.counts)
 
 
 class LiveMode(Mode):
@@ -86,33 +77,60 @@ class LiveMode(Mode):
         self._live = live
         self.session = live.session
         self._placed: dict[str, _Placed] = {}
-        self._replaced = _NOTHING
+        self._active: _Placed | None = None
+        self._indices = np.empty(0, np.int64)  # room for those of one diff: new memory would cost more
 
     def prepare(self, key: str, diff: Diff) -> None:
-        """Find the diff's places; runs may be under way."""
+        """Find the diff's places and what they hold without it; no run may be under way.
+
+        What they hold without it is read from the session itself, with nothing active: the bundle's own file
+        would come into memory page by page.
+        """
+        self.activate(None)
         places = [np.empty(0, np.int64), *(self._live.places.find(t.name, t.indices) for t in diff.tensors)]
         values = [np.empty(0, np.float32), *(tensor.values for tensor in diff.tensors)]
         located = self._live.locate(np.concatenate(places))
-        self._placed[key] = _Placed.of(located.where, np.concatenate(values)[located.which])
-        del places, values, located
+        where, distinct, counts = _by_value(located.where, np.concatenate(values)[located.which])
+        self._placed[key] = _Placed(where, self._live.held(where), distinct, counts)
+        if len(where) > len(self._indices):
+            self._indices = np.empty(len(where), np.int64)
+
+    def give_back(self) -> None:
+        """Give the system back what finding the places took."""
         self._live.give_back()
 
     def activate(self, key: str | None) -> None:
-        """Write back what the active diff replaced, bit for bit, then put that of `key` in.
+        """Write the values of the active diff's places back, bit for bit, then those of `key`.
 
         After an interrupt the next call puts all in order.
         """
         following = None if key is None else self._placed[key]
-        self._live.write(*self._replaced)
-        self._replaced = _NOTHING
+        if self._active is not None:
+            self._write(self._active.where, self._active.base)
+        self._active = following
         if following is not None:
-            base = self._live.held(following.where)
-            self._replaced = (following.where, base)
-            self._live.write(following.where, following.added_to(base))
+            self._write(following.where, following.patched())
+
+    def _write(self, where: NDArray[np.uint32], values: NDArray[np.float32]) -> None:
+        indices = self._indices[: len(where)]
+        np.copyto(indices, where)
+        self._live.write(indices, values)
 
     def forget(self, key: str) -> None:
         """Let go of the places."""
         self._placed.pop(key, None)
+
+
+def _by_value(
+    where: NDArray[np.uint32], values: NDArray[np.float32]
+) -> tuple[NDArray[np.uint32], NDArray[np.float32], NDArray[np.uint32]]:
+    """Places grouped by value, in the order of memory within a group; the values; how many have each."""
+    bits = values.view(np.uint32).astype(np.uint64)
+    ordered = np.sort(bits << np.uint64(32) | where)
+    bits = ordered >> np.uint64(32)
+    first = np.flatnonzero(np.append(True, bits[1:] != bits[:-1])[: len(bits)])
+    counts = np.diff(first, append=len(bits)).astype(np.uint32)
+    return ordered.astype(np.uint32), bits[first].astype(np.uint32).view(np.float32), counts
 
 
 class SessionMode(Mode):

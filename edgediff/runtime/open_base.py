@@ -195,8 +195,10 @@ class OpenBase:
         known_as = str(self._numbers)
         self._mode.prepare(known_as, diff)
         self._prepared[tasks] = known_as
+        del diff
         for task in tasks:
             self._tasks.let_go(task)
+        self._mode.give_back()
 
     def _forget(self, tasks: _Key) -> None:
         """Let go of what was prepared."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgediff.errors import BundleError
+from edgediff.files import sha256
 from edgediff.format.bundle import MODEL_FILE, Manifest, bundle_fingerprint
 from edgediff.runtime.cache import (
     cache_lock,
@@ -18,7 +19,7 @@ from edgediff.runtime.cache import (
     write_record,
     write_refusal,
 )
-from edgediff.runtime.image import NoImageError, UnsureError, build_image, sha256
+from edgediff.runtime.image import NoImageError, UnsureError, build_image
 from edgediff.runtime.live import LiveSession
 from edgediff.runtime.modes import LiveMode, SessionMode
 from edgediff.runtime.places import find_places
@@ -97,6 +98,7 @@ def _on_trial(mode: LiveMode, manifest: Manifest) -> _Logits:
     patched = trial_logits(mode, manifest, diff)
     mode.activate(None)
     mode.forget(KEY)
+    mode.give_back()
     return {"patched": patched, "base": trial_logits(mode, manifest, diff)}
 
 
