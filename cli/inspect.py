@@ -1,12 +1,12 @@
 """`edgediff inspect`."""
 
 import json
-import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from edgediff.format.inspect import layer_of
 from edgediff_cli.show import size_text
 
 _BAR = 30
@@ -28,8 +28,7 @@ def _layer_bars(tensors: list[dict[str, Any]]) -> list[str]:
     """A bar for each numbered layer, and for what stands outside of them, in the order of the names."""
     counts: dict[str, int] = {}
     for tensor in tensors:
-        layer = re.match(r"(.*?\.\d+)\.", tensor["name"])
-        name = layer[1] if layer else tensor["name"].split(".")[0]
+        name = layer_of(tensor["name"])
         counts[name] = counts.get(name, 0) + tensor["nnz"]
     most = max(counts.values(), default=1)
     return [

@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from edgediff.errors import EdgeDiffError, StoppedError
+from edgediff_cli.bench import bench
 from edgediff_cli.demo import demo
 from edgediff_cli.doctor import doctor
 from edgediff_cli.eval import eval
@@ -38,5 +39,5 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-for _command in (export, train, extract, pack, inspect, run, eval, doctor, demo):
+for _command in (export, train, extract, pack, inspect, run, eval, bench, doctor, demo):
     app.command()(_command)

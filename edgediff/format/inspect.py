@@ -1,5 +1,6 @@
 """What a `.dpf` file holds and where its bytes go, told without decoding it."""
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,12 @@ from edgediff.errors import FormatError
 from edgediff.format.container import find_sections, read_section
 from edgediff.format.dpf import SECTIONS
 from edgediff.format.metadata import decode_metadata
+
+
+def layer_of(name: str) -> str:
+    """The numbered layer that a parameter belongs to, or what it is a part of outside of them."""
+    layer = re.match(r"(.*?\.\d+)\.", name)
+    return layer[1] if layer else name.split(".")[0]
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
