@@ -16,10 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff, Head, Kind, Task, TensorDiff
-from edgediff.format import write_dpf
+from benchmarks.made import made_task
 from edgediff.format.bundle import read_manifest
-from edgediff.pack import quantise
 from edgediff.runtime import OpenBase, open_base
 
 TASKS = 5
@@ -44,7 +42,7 @@ def main() -> None:
         folder = Path(scratch)
         bundle = arguments.base or _export(folder / "base")
         with open_base(bundle, mode=arguments.mode, threads=1, cache=folder / "cache") as base:
-            names = [base.add(_made(bundle, number, folder)).name for number in range(TASKS)]
+            names = [base.add(made_task(bundle, number, folder, DENSITY)).name for number in range(TASKS)]
             feeds = _feeds(bundle)
             asked: list[Asked] = [*names, names[:2], names[2:4]]
             wanted = [(each, base.logits(each, feeds)) for each in asked]
@@ -97,23 +95,6 @@ def _export(folder: Path) -> Path:
 
     export("minilm", folder)
     return folder
-
-
-def _made(bundle: Path, number: int, folder: Path) -> Path:
-    """A task whose diff touches every parameter."""
-    generator = np.random.default_rng(number)
-    manifest = read_manifest(bundle)
-    tensors = []
-    for entry in manifest.parameters:
-        numel = int(np.prod(entry.shape))
-        indices = np.unique(generator.integers(0, numel, max(int(DENSITY * numel), 1)))
-        values = generator.normal(scale=0.05, size=len(indices)).astype(np.float32)
-        tensors.append(TensorDiff(entry.name, entry.shape, indices, values))
-    head = Head(generator.normal(size=(2, manifest.base.width)).astype(np.float32), np.zeros(2, np.float32))
-    task = Task(f"task{number}", Kind.CLASSIFICATION, "text", labels=("no", "yes"))
-    path = folder / f"{task.name}.dpf"
-    write_dpf(path, quantise(Diff(manifest.base, task, tuple(tensors), head)))
-    return path
 
 
 def _feeds(bundle: Path) -> dict[str, NDArray[np.int64]]:
