@@ -1,18 +1,17 @@
-"""Dev scores of sparse diffs, packed and on onnxruntime, against full fine-tuning at equal steps.
+"""The paper's tables on MiniLM: dev scores, packed and on onnxruntime, at equal steps for every method.
 
-    python -m benchmarks.scores OUT --data FOLDER [--methods full early ...] [--seeds 3] [--density 0.005]
+    python -m benchmarks.reproduce --data FOLDER [--methods full early ...] [--densities 0.005 ...]
 
 FOLDER holds `TASK/train.jsonl.gz` and `TASK/dev.jsonl.gz` with the fields `sentence`, or `sentence1` and
 `sentence2`, and `label`. Every method tries its rates with seed 0; the best rate of a task then gets the
-other seeds. A run leaves one JSON file in OUT and is not repeated, so the command can be stopped and given
-again; with `--table` it only prints what is there. docs/training.md has OUT in `benchmarks/results/scores`.
+other seeds. A run leaves one JSON file in `benchmarks/results/scores` and is not repeated, so the command
+can be stopped and given again. Then `python -m benchmarks.results` writes `docs/results.md`.
 """
 
 import argparse
 import dataclasses
 import json
 import shutil
-import statistics
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,10 +21,12 @@ from typing import Any
 from edgediff.diff import Task
 from edgediff.diff.glue import GLUE_TASKS
 from edgediff.export import export
+from edgediff.files import write_atomic
 from edgediff.pack import pack
 from edgediff.runtime import eval
 from edgediff.train import Method, Settings, train
 
+OUT = Path(__file__).parent / "results" / "scores"
 EPOCHS = {"sst2": 3.0, "mrpc": 5.0, "stsb": 5.0, "qnli": 3.0, "mnli": 3.0}
 ROWS = {"sst2": 20_000, "mnli": 20_000}
 RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
@@ -67,29 +68,35 @@ class Run:
 
 
 def main() -> None:
-    """Run what is missing of the plan, then print the table."""
+    """Run what is missing of the plan."""
     arguments = _arguments()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    if not arguments.table:
-        with tempfile.TemporaryDirectory() as scratch:
-            export("minilm", Path(scratch) / "base")
-            for run in _plan(arguments):
-                if _result(arguments.out, run) is None:
-                    result = _train(run, arguments.data / run.task, Path(scratch))
-                    (arguments.out / f"{run.key}.json").write_text(json.dumps(result, indent=2) + "\n")
-                    print(f"{run.key}: {result['score']:.4f}", flush=True)
-    print(_table(arguments))
+    with tempfile.TemporaryDirectory() as scratch:
+        export("minilm", Path(scratch) / "base")
+        for run in _plan(arguments):
+            if _result(arguments.out, run) is None:
+                result = _train(run, arguments.data / run.task, Path(scratch))
+                write_atomic(
+                    arguments.out / f"{run.key}.json", (json.dumps(result, indent=2) + "\n").encode()
+                )
+                print(f"{run.key}: {result['score']:.4f}", flush=True)
 
 
 def _plan(arguments: argparse.Namespace) -> Iterator[Run]:
     """Every run, the other seeds of a rate as soon as it is known to be the best."""
-    pairs = [(task, method) for task in arguments.tasks for method in map(Method, arguments.methods)]
+    rows = [
+        (task, method, density)
+        for density in arguments.densities
+        for task in arguments.tasks
+        for method in map(Method, arguments.methods)
+        if method.sparse or density == arguments.densities[0]
+    ]
     for tried in range(arguments.rates):
-        for task, method in pairs:
-            yield Run(task, method, arguments.density, RATES[method][1][tried], 0)
+        for task, method, density in rows:
+            yield Run(task, method, density, RATES[method][1][tried], 0)
     for seed in range(1, arguments.seeds):
-        for task, method in pairs:
-            best = _best(arguments.out, task, method, arguments.density)
+        for task, method, density in rows:
+            best = _best(arguments.out, task, method, density)
             if best is not None:
                 yield dataclasses.replace(best, seed=seed)
 
@@ -133,55 +140,15 @@ def _result(out: Path, run: Run) -> dict[str, Any] | None:
     return dict(json.loads(path.read_text())) if path.is_file() else None
 
 
-def _table(arguments: argparse.Namespace) -> str:
-    """Scores in percent: the mean over seeds, half the distance of the outer ones, and how many."""
-    columns = ("task", "method", "density", "rates tried (seed 0)", "score", "seeds", "bytes", "steps, s")
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    means: dict[Method, list[float]] = {}
-    for method in map(Method, arguments.methods):
-        for task in arguments.tasks:
-            best = _best(arguments.out, task, method, arguments.density)
-            if best is None:
-                continue
-            seeds = [dataclasses.replace(best, seed=seed) for seed in range(arguments.seeds)]
-            found = [result for run in seeds if (result := _result(arguments.out, run))]
-            scores = [100 * result["score"] for result in found]
-            tried = [
-                f"{rate:g}: {100 * result['score']:.1f}"
-                for rate in RATES[method][1]
-                if (result := _result(arguments.out, dataclasses.replace(best, rate=rate)))
-            ]
-            spread = f" ± {(max(scores) - min(scores)) / 2:.2f}" if len(scores) > 1 else ""
-            size = round(statistics.mean(result["bytes"] for result in found))
-            density = f"{best.density:.2%}" if method.sparse else ""
-            lines.append(
-                f"| {task} | {method} | {density} | {', '.join(tried)}"
-                f" | {statistics.mean(scores):.2f}{spread}"
-                f" | {len(scores)} | {size:,} | {_seconds(found):.0f} |"
-            )
-            means.setdefault(method, []).append(statistics.mean(scores))
-    for method, values in means.items():
-        lines.append(f"| mean of {len(values)} | {method} | | | {statistics.mean(values):.2f} | | | |")
-    return "\n".join(lines)
-
-
-def _seconds(found: list[dict[str, Any]]) -> float:
-    """The time of all steps of a run: each stage's median step times its steps."""
-    return statistics.median(
-        sum(stage["steps"] * (stage["step_seconds"] or 0) for stage in result["stages"]) for result in found
-    )
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "qnli"], choices=list(EPOCHS))
     parser.add_argument("--methods", nargs="+", default=["full", "early", "structured"], choices=list(Method))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rates", type=int, default=3, choices=(1, 2, 3), help="try so many of each")
-    parser.add_argument("--density", type=float, default=0.005)
-    parser.add_argument("--table", action="store_true", help="only print what has been run")
+    parser.add_argument("--densities", type=float, nargs="+", default=[0.005])
     return parser.parse_args()
 
 

@@ -1,0 +1,184 @@
+"""Write `docs/results.md` and README's first table from the files that `benchmarks.reproduce` left.
+
+python -m benchmarks.results
+"""
+
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader
+
+from benchmarks.reproduce import OUT
+from edgediff.files import write_atomic
+from edgediff.train import Method
+
+ROOT = Path(__file__).parents[1]
+PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
+TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- end of results -->)", re.DOTALL)
+TEMPLATES = Path(__file__).parent / "templates"
+TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qnli": "QNLI", "mnli": "MNLI"}
+NAMES = {
+    Method.FULL: "full fine-tuning",
+    Method.LAST_LAYER: "last layer",
+    Method.BITFIT: "BitFit",
+    Method.LORA: "LoRA",
+    Method.MAGNITUDE: "non-adaptive diff pruning",
+    Method.RANDOM: "random mask",
+    Method.FISHER: "Fisher mask",
+    Method.DIFF: "diff pruning",
+    Method.STRUCTURED: "structured diff pruning",
+    Method.EARLY: "mask of a short dense run (`early`)",
+}
+PAPER = {
+    Method.FULL: 80.6,
+    Method.LAST_LAYER: 68.2,
+    Method.MAGNITUDE: 75.5,
+    Method.DIFF: 79.4,
+    Method.STRUCTURED: 80.6,
+}
+"""Averages of eight GLUE tests, BERT-large, 0.5 % (arXiv 2012.07463, table 1)."""
+PAPER_DENSITY = {0.001: 82.5, 0.0025: 84.5, 0.005: 84.8, 0.01: 85.1}
+"""Averages of nine GLUE dev sets, structured; full fine-tuning 85.0 (the same, figure 3)."""
+DENSITY = 0.005
+
+
+def main() -> None:
+    """Write both."""
+    for path, text in pages().items():
+        write_atomic(path, text.encode())
+        print(f"wrote {path}")
+
+
+def pages() -> dict[Path, str]:
+    """What both say, by file."""
+    runs = _best_rates(_runs(OUT))
+    page = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(PAGE.name)  # noqa: S701
+    tables = {"methods": _methods(runs), "densities": _densities(runs), "runs": _all(runs)}
+    results = page.render({name: _markdown(table) for name, table in tables.items()})
+    first = _markdown(_first(tables["methods"]))
+    readme = TABLE.sub(lambda found: f"{found[1]}\n{first}\n{found[2]}", README.read_text("utf-8"))
+    return {PAGE: results + "\n", README: readme}
+
+
+def _first(methods: pd.DataFrame) -> pd.DataFrame:
+    """The methods that have all tasks, with few columns."""
+    whole = methods[~methods["mean"].str.contains("partial")]
+    tasks = [title for title in TASKS.values() if title in methods]
+    return whole[["method", "changed", *tasks, "mean", "bytes"]].rename(columns={"bytes": "bytes a task"})
+
+
+def _runs(folder: Path) -> pd.DataFrame:
+    """One row a run."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    runs = pd.DataFrame(results)
+    runs.loc[[not Method(method).sparse for method in runs["method"]], "density"] = 1.0
+    runs["score"] *= 100
+    runs["seconds"] = [
+        sum(stage["steps"] * (stage["step_seconds"] or 0) for stage in stages) for stages in runs["stages"]
+    ]
+    return runs
+
+
+_ROW = ["task", "method", "density"]
+
+
+def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each task, method and density: the rates tried, and the best one's score over its seeds."""
+    first = runs[runs["seed"] == 0].sort_values("score")
+    best = first.groupby(_ROW)["rate"].last().rename("best")
+    tried = (
+        first.sort_values("rate")
+        .groupby(_ROW)[["rate", "score"]]
+        .apply(
+            lambda group: ", ".join(f"{rate:g}: {score:.1f}" for rate, score in group.itertuples(index=False))
+        )
+    )
+    joined = runs.join(best, on=_ROW)
+    chosen = joined[joined["rate"] == joined["best"]].groupby(_ROW)
+    return pd.DataFrame(
+        {
+            "score": chosen["score"].mean(),
+            "spread": (chosen["score"].max() - chosen["score"].min()) / 2,
+            "seeds": chosen["seed"].nunique(),
+            "bytes": chosen["bytes"].mean(),
+            "seconds": chosen["seconds"].median(),
+            "tried": tried,
+        }
+    ).reset_index()
+
+
+def _methods(runs: pd.DataFrame) -> pd.DataFrame:
+    """The paper's table 1."""
+    rows = []
+    for method, name in NAMES.items():
+        own = runs[(runs["method"] == method) & runs["density"].isin([DENSITY, 1.0])].set_index("task")
+        if own.empty:
+            continue
+        tasks = {title: _score(own, task) for task, title in TASKS.items() if task in set(runs["task"])}
+        rows.append(
+            {
+                "method": name,
+                "changed": f"{DENSITY:.1%}" if method.sparse else "",
+                **tasks,
+                "mean": f"{own['score'].mean():.2f}" + ("" if "" not in tasks.values() else " (partial)"),
+                "bytes": f"{own['bytes'].mean():,.0f}",
+                "paper, BERT-large": PAPER.get(method, ""),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _densities(runs: pd.DataFrame) -> pd.DataFrame:
+    """The paper's density table, of the methods that have more than one."""
+    rows = []
+    for (method, density), own in runs[runs["density"] < 1].groupby(["method", "density"]):
+        by_task = own.set_index("task")
+        if runs[(runs["method"] == method)]["density"].nunique() > 1:
+            tasks = {
+                title: _score(by_task, task) for task, title in TASKS.items() if task in set(runs["task"])
+            }
+            rows.append(
+                {
+                    "method": NAMES[method],
+                    "changed": f"{density:.2%}",
+                    **tasks,
+                    "mean": f"{own['score'].mean():.2f}" + ("" if "" not in tasks.values() else " (partial)"),
+                    "bytes": f"{own['bytes'].mean():,.0f}",
+                    "paper, structured, BERT-large": PAPER_DENSITY.get(density, ""),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _all(runs: pd.DataFrame) -> pd.DataFrame:
+    """Everything, with the rates that were tried."""
+    return pd.DataFrame(
+        {
+            "task": runs["task"].map(TASKS),
+            "method": runs["method"].map(str),
+            "changed": [f"{density:.2%}" if density < 1 else "" for density in runs["density"]],
+            "rates tried (seed 0)": runs["tried"],
+            "score": [_with_spread(row) for row in runs.itertuples()],
+            "seeds": runs["seeds"],
+            "bytes": [f"{value:,.0f}" for value in runs["bytes"]],
+            "steps, s": [f"{value:.0f}" for value in runs["seconds"]],
+        }
+    )
+
+
+def _score(own: pd.DataFrame, task: str) -> str:
+    return _with_spread(own.loc[task]) if task in own.index else ""
+
+
+def _with_spread(row: pd.Series) -> str:
+    return f"{row.score:.2f}" + (f" ± {row.spread:.2f}" if row.seeds > 1 else "")
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    return "" if table.empty else str(table.to_markdown(index=False, disable_numparse=True))
+
+
+if __name__ == "__main__":
+    main()
