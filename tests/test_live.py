@@ -309,3 +309,31 @@ def test_a_live_process_takes_about_the_memory_of_a_plain_one(minilm_base, tmp_p
     kilobytes("live")  # builds the image
     assert kilobytes("live") < 1.25 * kilobytes("plain")
     assert onnxruntime.__version__ in next((tmp_path / "cache").iterdir()).name
+
+
+FORKED = """
+import os, sys, threading
+from edgediff.runtime import live, open_base
+
+base = open_base(sys.argv[1], mode="live", threads=1, cache=sys.argv[2])
+held = threading.Event()
+
+def hold():
+    with live._opening:
+        held.set()
+        threading.Event().wait()
+
+threading.Thread(target=hold, daemon=True).start()
+held.wait()
+pid = os.fork()
+if pid == 0:
+    print(open_base(sys.argv[1], mode="live", threads=1, cache=sys.argv[2]).mode, flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+
+
+def test_a_child_forked_while_a_thread_opens_a_live_session_opens_its_own(tiny_base, tmp_path):
+    arguments = [sys.executable, "-W", "ignore", "-c", FORKED, str(tiny_base), str(tmp_path / "cache")]
+    result = subprocess.run(arguments, capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("live\n", "")
