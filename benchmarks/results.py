@@ -6,6 +6,7 @@ python -m benchmarks.results
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
@@ -18,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- end of results -->)", re.DOTALL)
 TEMPLATES = Path(__file__).parent / "templates"
-TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qnli": "QNLI", "mnli": "MNLI"}
+TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qnli": "QNLI"}
+"""Those that a mean is taken over."""
 NAMES = {
     Method.FULL: "full fine-tuning",
     Method.LAST_LAYER: "last layer",
@@ -55,18 +57,14 @@ def pages() -> dict[Path, str]:
     """What both say, by file."""
     runs = _best_rates(_runs(OUT))
     page = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(PAGE.name)  # noqa: S701
-    tables = {"methods": _methods(runs), "densities": _densities(runs), "runs": _all(runs)}
+    rows = _across_tasks(runs)
+    methods = _methods(rows)
+    tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs)}
     results = page.render({name: _markdown(table) for name, table in tables.items()})
-    first = _markdown(_first(tables["methods"]))
+    whole = methods[~methods["mean"].str.contains("partial")]
+    first = _markdown(whole.drop(columns="paper, BERT-large"))
     readme = TABLE.sub(lambda found: f"{found[1]}\n{first}\n{found[2]}", README.read_text("utf-8"))
     return {PAGE: results + "\n", README: readme}
-
-
-def _first(methods: pd.DataFrame) -> pd.DataFrame:
-    """The methods that have all tasks, with few columns."""
-    whole = methods[~methods["mean"].str.contains("partial")]
-    tasks = [title for title in TASKS.values() if title in methods]
-    return whole[["method", "changed", *tasks, "mean", "bytes"]].rename(columns={"bytes": "bytes a task"})
 
 
 def _runs(folder: Path) -> pd.DataFrame:
@@ -109,56 +107,49 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
     ).reset_index()
 
 
-def _methods(runs: pd.DataFrame) -> pd.DataFrame:
-    """The paper's table 1."""
+def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row for each method and density."""
     rows = []
-    for method, name in NAMES.items():
-        own = runs[(runs["method"] == method) & runs["density"].isin([DENSITY, 1.0])].set_index("task")
-        if own.empty:
-            continue
-        tasks = {title: _score(own, task) for task, title in TASKS.items() if task in set(runs["task"])}
+    for (method, density), own in runs[runs["task"].isin(TASKS)].groupby(["method", "density"]):
+        scores = dict(zip(own["task"], map(_with_spread, own.itertuples()), strict=True))
         rows.append(
             {
-                "method": name,
-                "changed": f"{DENSITY:.1%}" if method.sparse else "",
-                **tasks,
-                "mean": f"{own['score'].mean():.2f}" + ("" if "" not in tasks.values() else " (partial)"),
-                "bytes": f"{own['bytes'].mean():,.0f}",
-                "paper, BERT-large": PAPER.get(method, ""),
+                "key": Method(method),
+                "density": density,
+                "method": NAMES[method],
+                "changed": _changed(density),
+                **{title: scores.get(task, "") for task, title in TASKS.items()},
+                "mean": f"{own['score'].mean():.2f}" + ("" if len(scores) == len(TASKS) else " (partial)"),
+                "bytes a task": f"{own['bytes'].mean():,.0f}",
             }
         )
+    order = list(NAMES)
+    rows.sort(key=lambda row: (order.index(row["key"]), row["density"]))
     return pd.DataFrame(rows)
 
 
-def _densities(runs: pd.DataFrame) -> pd.DataFrame:
+def _methods(rows: pd.DataFrame) -> pd.DataFrame:
+    """The paper's table 1."""
+    chosen = rows[rows["density"].isin([DENSITY, 1.0])]
+    paper = [PAPER.get(key, "") for key in chosen["key"]]
+    return chosen.drop(columns=["key", "density"]).assign(**{"paper, BERT-large": paper})
+
+
+def _densities(rows: pd.DataFrame) -> pd.DataFrame:
     """The paper's density table, of the methods that have more than one."""
-    rows = []
-    for (method, density), own in runs[runs["density"] < 1].groupby(["method", "density"]):
-        by_task = own.set_index("task")
-        if runs[(runs["method"] == method)]["density"].nunique() > 1:
-            tasks = {
-                title: _score(by_task, task) for task, title in TASKS.items() if task in set(runs["task"])
-            }
-            rows.append(
-                {
-                    "method": NAMES[method],
-                    "changed": f"{density:.2%}",
-                    **tasks,
-                    "mean": f"{own['score'].mean():.2f}" + ("" if "" not in tasks.values() else " (partial)"),
-                    "bytes": f"{own['bytes'].mean():,.0f}",
-                    "paper, structured, BERT-large": PAPER_DENSITY.get(density, ""),
-                }
-            )
-    return pd.DataFrame(rows)
+    several = rows.groupby("key")["density"].transform("nunique") > 1
+    chosen = rows[several]
+    paper = [PAPER_DENSITY.get(density, "") for density in chosen["density"]]
+    return chosen.drop(columns=["key", "density"]).assign(**{"paper, structured, BERT-large": paper})
 
 
 def _all(runs: pd.DataFrame) -> pd.DataFrame:
     """Everything, with the rates that were tried."""
     return pd.DataFrame(
         {
-            "task": runs["task"].map(TASKS),
+            "task": [TASKS.get(task, task) for task in runs["task"]],
             "method": runs["method"].map(str),
-            "changed": [f"{density:.2%}" if density < 1 else "" for density in runs["density"]],
+            "changed": [_changed(density) for density in runs["density"]],
             "rates tried (seed 0)": runs["tried"],
             "score": [_with_spread(row) for row in runs.itertuples()],
             "seeds": runs["seeds"],
@@ -168,11 +159,11 @@ def _all(runs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _score(own: pd.DataFrame, task: str) -> str:
-    return _with_spread(own.loc[task]) if task in own.index else ""
+def _changed(density: float) -> str:
+    return f"{density:.2%}" if density < 1 else ""
 
 
-def _with_spread(row: pd.Series) -> str:
+def _with_spread(row: Any) -> str:
     return f"{row.score:.2f}" + (f" ± {row.spread:.2f}" if row.seeds > 1 else "")
 
 
