@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import ONE_ROW, QUICK, score_on_onnxruntime, train_on
+from safetensors.numpy import load_file
 
 from edgediff import Diff, read_dpf
 from edgediff.encoder import load_encoder
@@ -51,9 +52,7 @@ def test_a_sparse_method_gives_a_file_that_scores_on_onnxruntime_as_in_training(
 
 
 @pytest.mark.parametrize(("method", "share"), [("full", 1.0), ("last-layer", 0.5), ("lora", 0.5)])
-def test_a_dense_method_says_how_many_parameters_it_trained_and_leaves_no_diff(
-    method, share, tiny_model, tiny_task, tmp_path
-):
+def test_a_dense_method_leaves_what_it_trained_and_no_diff(method, share, tiny_model, tiny_task, tmp_path):
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method(method)))
     sizes = _parameters(tiny_model("bert"))
     last = sum(size for name, size in sizes.items() if name.startswith("encoder.layer.1."))
@@ -61,7 +60,12 @@ def test_a_dense_method_says_how_many_parameters_it_trained_and_leaves_no_diff(
     assert 0 < record["trained_parameters"] <= share * sum(sizes.values())
     assert record["trained_parameters"] == exact.get(method, record["trained_parameters"])
     assert record["nnz"] is None
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["task.json", "train.json"]
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == ["task.json", "train.json", "weights.safetensors"]
+    weights = load_file(tmp_path / "run" / "weights.safetensors")
+    heads = weights.pop("head.weight").size + weights.pop("head.bias").size
+    assert heads == 2 * 32 + 2
+    assert sum(array.size for array in weights.values()) == record["trained_parameters"]
     with pytest.raises(RunError, match=f"the method '{method}' gives no sparse diff"):
         pack(tmp_path / "run", tmp_path / "x.dpf")
 

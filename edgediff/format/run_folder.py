@@ -1,11 +1,13 @@
 """RUN folders: what training leaves behind, exact and open to any tool (safetensors and JSON)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgediff.diff import Base, Diff, Head, Task, TensorDiff
 from edgediff.errors import RunError
@@ -13,20 +15,29 @@ from edgediff.extras import require
 from edgediff.files import write_atomic
 
 DIFF_FILE = "diff.safetensors"
+WEIGHTS_FILE = "weights.safetensors"
 TASK_FILE = "task.json"
 TRAIN_FILE = "train.json"
 
 
-def write_run(folder: Path, diff: Diff | None, task: Task, record: dict[str, Any]) -> None:
+def write_run(
+    folder: Path,
+    diff: Diff | None,
+    task: Task,
+    record: dict[str, Any],
+    weights: Mapping[str, NDArray[np.float32]] | None = None,
+) -> None:
     """Write the result of a training run; `train.json` comes last and marks the run as finished.
 
-    `diff` is None for methods that give only a score. `record` is the content of `train.json`.
+    Methods that give no diff have `weights`, all that was trained. `record` is the content of `train.json`.
 
     Raises:
         OutputError: a file cannot be written.
     """
     if diff is not None:
         write_atomic(folder / DIFF_FILE, _diff_bytes(diff))
+    if weights is not None:
+        write_atomic(folder / WEIGHTS_FILE, _safetensors(weights))
     write_atomic(folder / TASK_FILE, json_bytes(task.to_dict()))
     write_atomic(folder / TRAIN_FILE, json_bytes(record))
 
@@ -90,8 +101,6 @@ def json_bytes(plain: dict[str, Any]) -> bytes:
 
 
 def _diff_bytes(diff: Diff) -> bytes:
-    from safetensors.numpy import save
-
     arrays: dict[str, Any] = {"head.weight": diff.head.weight, "head.bias": diff.head.bias}
     for tensor in diff.tensors:
         arrays[f"{tensor.name}.indices"] = tensor.indices
@@ -101,5 +110,10 @@ def _diff_bytes(diff: Diff) -> bytes:
         "shapes": {tensor.name: list(tensor.shape) for tensor in diff.tensors},
         "provenance": diff.provenance,
     }
-    contiguous = {key: np.ascontiguousarray(array) for key, array in arrays.items()}
-    return save(contiguous, metadata={"edgediff": json.dumps(plain, sort_keys=True)})
+    return _safetensors(arrays, {"edgediff": json.dumps(plain, sort_keys=True)})
+
+
+def _safetensors(arrays: Mapping[str, Any], metadata: dict[str, str] | None = None) -> bytes:
+    from safetensors.numpy import save
+
+    return save({key: np.ascontiguousarray(array) for key, array in arrays.items()}, metadata)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgediff.diff import Diff
 from edgediff.encoder import Tuned
@@ -58,13 +59,17 @@ def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint
     return Diff(cut.base, model.task, mask_stage.tensors(), model.head_arrays())
 
 
-def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> None:
-    """A method to compare with, in one stage."""
+def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> dict[str, NDArray[np.float32]]:
+    """A method to compare with, in one stage; give what was trained, the head among it, by name."""
     parameters = parameters_of(loop.model.encoder, loop.settings)
     stage = make_dense(loop.model, parameters, loop.settings, loop.total_steps)
     trained = sum(p.numel() for p in loop.model.encoder.parameters() if p.requires_grad)
     loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
     loop.record["trained_parameters"] = trained
+    named = dict(loop.model.encoder.named_parameters())
+    learnt: dict[str, torch.Tensor] = {name: p for name, p in named.items() if p.requires_grad}
+    learnt |= {"head.weight": loop.model.head.weight, "head.bias": loop.model.head.bias}
+    return {name: parameter.detach().cpu().numpy() for name, parameter in learnt.items()}
 
 
 def _best(settings: Settings, checkpoint: Checkpoint | None = None) -> Best | None:

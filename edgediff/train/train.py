@@ -46,11 +46,12 @@ def train(
 ) -> dict[str, Any]:
     """Learn a task as a sparse diff over a frozen encoder; give the content of `RUN/train.json`.
 
-    `run` becomes a RUN folder: `diff.safetensors` (for methods that give a diff), `task.json`, `train.json`.
-    `train` and `dev` are labelled files; without them a built-in task is loaded with `datasets`. `rows`
-    limits the training rows to a random sample, the same for every seed. With `resume`, an interrupted run
-    goes on from its last checkpoint, and a finished one is returned as it is. With `tensorboard`, losses go
-    to `RUN/tensorboard/` too. Started by `accelerate launch` or torchrun, all processes work on the one run.
+    `run` becomes a RUN folder: `task.json`, `train.json`, and `diff.safetensors`, or for methods that
+    give no diff `weights.safetensors`, what was trained by name. `train` and `dev` are labelled files;
+    without them a built-in task is loaded with `datasets`. `rows` limits the training rows to a random
+    sample, the same for every seed. With `resume`, an interrupted run goes on from its last checkpoint,
+    and a finished one is returned as it is. With `tensorboard`, losses go to `RUN/tensorboard/` too.
+    Started by `accelerate launch` or torchrun, all processes work on the one run.
 
     With `tuned`, a fine-tuned checkpoint of the same encoder, its difference is what is cut and tuned on, in
     place of what `settings.method` would find.
@@ -122,18 +123,18 @@ def _run(
         loop.model.take_head(given.head)
     if checkpoint is not None:
         restore(loop, checkpoint)
-    diff = None
+    diff = weights = None
     if cut is not None:
         diff = learn_diff(loop, cut, given, checkpoint)
     else:
-        learn_densely(loop, checkpoint)
+        weights = learn_densely(loop, checkpoint)
     scores = loop.score()
     if diff is not None:
         provenance = provenance_of(loop.settings, loop.model.task, scores, given is not None)
         diff = replace(diff, provenance=provenance)
     record = record_of(loop, base, diff, scores, given is not None)
     if loop.accelerator.is_main_process:
-        write_run(loop.folder, diff, loop.model.task, record)
+        write_run(loop.folder, diff, loop.model.task, record, weights)
     loop.accelerator.wait_for_everyone()
     return record
 
