@@ -42,7 +42,9 @@ def measured(tiny_base, files, rows, tmp_path_factory):
     alien = made_diff(tiny_base, made_task("alien"))
     object.__setattr__(alien.base, "fingerprint", "0" * 64)
     write_dpf(other, alien)
-    broken.write_bytes(files[0].read_bytes()[:-9])
+    damaged = bytearray(files[0].read_bytes())
+    damaged[-60] ^= 1  # its header is whole
+    broken.write_bytes(damaged)
     plan = make_plan(tiny_base, [files[0], other, files[1], broken], EFFORT)
     bench(plan.with_data({"colours": rows}), folder / "report")
     return folder / "report"

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgediff.errors import EdgeDiffError, SettingError
 from edgediff.files import sha256
-from edgediff.format import inspect
+from edgediff.format import inspect, read_dpf
 from edgediff.format.bundle import Manifest, read_manifest
 
 
@@ -118,6 +118,7 @@ def make_plan(base: str | Path, dpfs: Sequence[Path], effort: Effort = QUICK) ->
 def _look_at(path: Path, manifest: Manifest, taken: set[str]) -> TaskFile:
     try:
         about = inspect(path)
+        read_dpf(path)  # every byte, so that nothing fails half-way
     except EdgeDiffError as error:
         return TaskFile(_free(path.stem, taken), path, None, str(error))
     name = _free(about["task"]["name"], taken)
