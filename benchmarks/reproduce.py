@@ -111,7 +111,12 @@ def _train(run: Run, data: Path, scratch: Path) -> dict[str, Any]:
     folder, dpf = scratch / "run", scratch / "task.dpf"
     files = {"train": data / "train.jsonl.gz", "dev": data / "dev.jsonl.gz"}
     record = train(
-        "minilm", folder, task=_task(run.task), settings=run.settings(), rows=ROWS.get(run.task), **files
+        "minilm",
+        folder,
+        task=task_definition(run.task),
+        settings=run.settings(),
+        rows=ROWS.get(run.task),
+        **files,
     )
     result: dict[str, Any] = {**asdict(run), "score": record["scores"]["dev"][record["metric"]]}
     if run.method.sparse:
@@ -129,7 +134,8 @@ def _train(run: Run, data: Path, scratch: Path) -> dict[str, Any]:
     return result
 
 
-def _task(name: str) -> Task:
+def task_definition(name: str) -> Task:
+    """A GLUE task with the names that the fields of its rows have in FOLDER."""
     task = GLUE_TASKS[name]
     pair = {"text": "sentence1", "text_pair": "sentence2"} if task.text_pair else {"text": "sentence"}
     return dataclasses.replace(task, **pair)  # type: ignore[arg-type]

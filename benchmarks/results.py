@@ -6,6 +6,7 @@ python -m benchmarks.results
 import json
 import re
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,7 @@ from edgediff.train import Method
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- end of results -->)", re.DOTALL)
+PEERS = OUT.parent / "peers.json"
 TEMPLATES = Path(__file__).parent / "templates"
 TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qnli": "QNLI"}
 """Those that a mean is taken over."""
@@ -59,7 +61,8 @@ def pages() -> dict[Path, str]:
     page = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(PAGE.name)  # noqa: S701
     rows = _across_tasks(runs)
     methods = _methods(rows)
-    tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs)}
+    peers = _peers(json.loads(PEERS.read_text())) if PEERS.exists() else pd.DataFrame()
+    tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs), "peers": peers}
     results = page.render({name: _markdown(table) for name, table in tables.items()})
     whole = methods[~methods["mean"].str.contains("partial")]
     first = _markdown(whole.drop(columns="paper, BERT-large"))
@@ -157,6 +160,22 @@ def _all(runs: pd.DataFrame) -> pd.DataFrame:
             "steps, s": [f"{value:.0f}" for value in runs["seconds"]],
         }
     )
+
+
+def _peers(results: dict[str, Any]) -> pd.DataFrame:
+    """What people use instead, one row each; runs as ratios to the fine-tuned model's."""
+    whole = next(row["run_ms"] for row in results["rows"] if row["name"] == "fine-tuned, whole")
+    rows = []
+    for row in results["rows"]:
+        cells = {"": row["name"], "bytes a task": f"{mean(row['bytes'].values()):,.0f}"}
+        if row["run_ms"] is not None:
+            first = next(iter(row["run_ms"].values()))
+            cells |= {TASKS.get(task, task): f"{100 * score:.2f}" for task, score in row["scores"].items()}
+            cells["switch, ms"] = f"{max(row['switch_and_run_ms'] - first, 0):.1f}"
+            cells |= {f"run of {n} tokens": f"{ms / whole[n]:.2f}" for n, ms in row["run_ms"].items()}
+            cells["memory of ten tasks, MB"] = f"{row['memory_mb']:.0f}"
+        rows.append({**cells, "note": row["why"]})
+    return pd.DataFrame(rows).fillna("")
 
 
 def _changed(density: float) -> str:

@@ -66,7 +66,7 @@ def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> dict[str, NDArra
     trained = sum(p.numel() for p in loop.model.encoder.parameters() if p.requires_grad)
     loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
     loop.record["trained_parameters"] = trained
-    named = dict(loop.model.encoder.named_parameters())
+    named = dict(loop.model.encoder.model.named_parameters())
     learnt: dict[str, torch.Tensor] = {name: p for name, p in named.items() if p.requires_grad}
     learnt |= {"head.weight": loop.model.head.weight, "head.bias": loop.model.head.bias}
     return {name: parameter.detach().cpu().numpy() for name, parameter in learnt.items()}
