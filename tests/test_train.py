@@ -63,7 +63,8 @@ def test_another_seed_gives_another_diff(tiny_model, tiny_task, tmp_path):
 def test_full_fine_tuning_gives_a_score_and_no_diff(tiny_model, tiny_task, tmp_path):
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method.FULL))
     assert 0 <= record["scores"]["dev"]["accuracy"] <= 1
-    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["task.json", "train.json"]
+    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert names == ["task.json", "train.json", "weights.safetensors"]
     with pytest.raises(RunError, match="the method 'full' gives no sparse diff"):
         read_run(tmp_path / "run")
 
