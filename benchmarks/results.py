@@ -44,7 +44,7 @@ PAPER = {
 }
 """Averages of eight GLUE tests, BERT-large, 0.5 % (arXiv 2012.07463, table 1)."""
 PAPER_DENSITY = {0.001: 82.5, 0.0025: 84.5, 0.005: 84.8, 0.01: 85.1}
-"""Averages of nine GLUE dev sets, structured; full fine-tuning 85.0 (the same, figure 3)."""
+"""Averages of nine GLUE dev sets, structured; full fine-tuning 85.0 (the same paper)."""
 DENSITY = 0.005
 
 
@@ -62,8 +62,11 @@ def pages() -> dict[Path, str]:
     rows = _across_tasks(runs)
     methods = _methods(rows)
     peers = _peers(json.loads(PEERS.read_text())) if PEERS.exists() else pd.DataFrame()
+    earlier = ", ".join(
+        f"`{path.stem}`" for path in sorted(OUT.glob("*.json")) if "note" in json.loads(path.read_text())
+    )
     tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs), "peers": peers}
-    results = page.render({name: _markdown(table) for name, table in tables.items()})
+    results = page.render(earlier=earlier, **{name: _markdown(table) for name, table in tables.items()})
     whole = methods[~methods["mean"].str.contains("partial")]
     first = _markdown(whole.drop(columns="paper, BERT-large"))
     readme = TABLE.sub(lambda found: f"{found[1]}\n{first}\n{found[2]}", README.read_text("utf-8"))

@@ -3,6 +3,7 @@
 import importlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,7 @@ def measured(tiny_base, files, rows, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     other, broken = folder / "other.dpf", folder / "broken.dpf"
     alien = made_diff(tiny_base, made_task("alien"))
-    object.__setattr__(alien.base, "fingerprint", "0" * 64)
-    write_dpf(other, alien)
+    write_dpf(other, replace(alien, base=replace(alien.base, fingerprint="0" * 64)))
     damaged = bytearray(files[0].read_bytes())
     damaged[-60] ^= 1  # its header is whole
     broken.write_bytes(damaged)

@@ -77,20 +77,24 @@ def switches(plan: Plan, cache: Path) -> dict[str, Any]:
 def runs(plan: Plan, threads: int, cache: Path) -> dict[str, Any]:
     """Runs of one row by length, against an ordinary session that holds the first task alone."""
     task = plan.usable[0]
-    found: dict[str, Any] = {}
     rest = partial(time.sleep, _REST) if threads > 1 else None
     dedicated, own = load_session(plan.base, task.path, session_options=_options(threads))
     with open_base(plan.base, threads=threads, cache=cache) as base:
         name = base.add(task.path, task.name).name
-        for tokens in plan.lengths:
+
+        def compare(tokens: int) -> dict[str, Any]:
             row = feeds(plan.manifest, tokens)
             whole = {**row, **own.feeds}
-            actions: dict[str, Callable[[int], object]] = {
-                "task": lambda _, row=row: base.logits(name, row),  # type: ignore[misc]
-                "dedicated": lambda _, whole=whole: dedicated.run([own.output], whole),  # type: ignore[misc]
-            }
-            found[str(tokens)] = in_turns(actions, plan.effort.rounds, rest)
-    return found
+            return in_turns(
+                {
+                    "task": lambda _: base.logits(name, row),
+                    "dedicated": lambda _: dedicated.run([own.output], whole),
+                },
+                plan.effort.rounds,
+                rest,
+            )
+
+        return {str(tokens): compare(tokens) for tokens in plan.lengths}
 
 
 def equality(plan: Plan, cache: Path) -> dict[str, Any]:

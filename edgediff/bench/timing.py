@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ def in_turns(
         for name, action in actions.items():
             if before is not None:
                 before()
-            times[name].append(timed(lambda action=action, number=number: action(number)))  # type: ignore[misc]
+            times[name].append(timed(partial(action, number)))
     return {name: summary(own[1:]) for name, own in times.items()}
 
 
