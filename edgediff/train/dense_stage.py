@@ -36,6 +36,15 @@ class DenseStage(Stage):
         self.set_rates(step)
         self.optimizer.step()
 
+    @property
+    def size(self) -> int:
+        """How many parameters of the encoder it trains."""
+        return sum(p.numel() for p in self._named.values())
+
+    def weights(self) -> dict[str, Tensor]:
+        """What it trained of the encoder, by name."""
+        return dict(self._named)
+
     def state(self) -> State:
         """The state after a whole step."""
         return super().state() | {f"encoder.{name}": p.detach() for name, p in self._named.items()}

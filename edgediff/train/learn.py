@@ -63,13 +63,10 @@ def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> dict[str, NDArra
     """A method to compare with, in one stage; give what was trained, the head among it, by name."""
     parameters = parameters_of(loop.model.encoder, loop.settings)
     stage = make_dense(loop.model, parameters, loop.settings, loop.total_steps)
-    trained = sum(p.numel() for p in loop.model.encoder.parameters() if p.requires_grad)
     loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
-    loop.record["trained_parameters"] = trained
-    named = dict(loop.model.encoder.model.named_parameters())
-    learnt: dict[str, torch.Tensor] = {name: p for name, p in named.items() if p.requires_grad}
-    learnt |= {"head.weight": loop.model.head.weight, "head.bias": loop.model.head.bias}
-    return {name: parameter.detach().cpu().numpy() for name, parameter in learnt.items()}
+    loop.record["trained_parameters"] = stage.size
+    head = {"head.weight": loop.model.head.weight, "head.bias": loop.model.head.bias}
+    return {name: tensor.detach().cpu().numpy() for name, tensor in (stage.weights() | head).items()}
 
 
 def _best(settings: Settings, checkpoint: Checkpoint | None = None) -> Best | None:

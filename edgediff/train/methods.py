@@ -5,11 +5,11 @@ import re
 from edgediff.encoder import Encoder
 from edgediff.errors import SettingError
 from edgediff.extras import require
+from edgediff.train.adapters import AdapterStage, linear_weights
 from edgediff.train.batches import TokenRows
 from edgediff.train.choosers import FisherChooser, RandomChooser
 from edgediff.train.dense_stage import DenseChooser, DenseStage
 from edgediff.train.gate_stage import GateStage
-from edgediff.train.lora import attach_lora, linear_weights
 from edgediff.train.model import TaskModel
 from edgediff.train.settings import Method, Settings
 from edgediff.train.stage import Chooser, Parameters
@@ -23,8 +23,8 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
         MissingExtraError: the method needs a package that is not installed.
     """
     named = {name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)}
-    if settings.method is Method.LORA:
-        require("lora", "the method lora")
+    if settings.method.adapts:
+        require("peft", f"the method {settings.method}")
         named = {name: p for name, p in named.items() if name in linear_weights(encoder.model)}
     if settings.method is Method.BITFIT:
         named = {name: p for name, p in named.items() if name.endswith(".bias")}
@@ -63,9 +63,8 @@ def make_chooser(
 
 def make_dense(model: TaskModel, parameters: Parameters, settings: Settings, steps: int) -> DenseStage:
     """The one stage of a method that gives no diff."""
-    if settings.method is Method.LORA:
-        adapters = attach_lora(model.encoder.model, parameters, settings.lora_rank, settings.seed)
-        return DenseStage(model, adapters, settings, steps, settings.lora_rate)
+    if settings.method.adapts:
+        return AdapterStage(model, parameters, settings, steps)
     return DenseStage(model, parameters, settings, steps, settings.dense_rate)
 
 

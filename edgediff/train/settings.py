@@ -22,12 +22,18 @@ class Method(StrEnum):
     BITFIT = "bitfit"  # all biases (Zaken, Ravfogel, Goldberg: arXiv 2106.10199)
     LAST_LAYER = "last-layer"  # the last layer, dense: a score to compare with, no diff
     LORA = "lora"  # low-rank adapters by PEFT: a score to compare with, no diff
+    SHIRA = "shira"  # PEFT's sparse adapters, at random entries: a score to compare with, no diff
     FULL = "full"  # every parameter, dense: a score to compare with, no diff
 
     @property
     def sparse(self) -> bool:
         """Whether it gives a diff."""
-        return self not in (Method.LAST_LAYER, Method.LORA, Method.FULL)
+        return not self.adapts and self not in (Method.LAST_LAYER, Method.FULL)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether it trains adapters of PEFT."""
+        return self in (Method.LORA, Method.SHIRA)
 
 
 class Precision(StrEnum):
@@ -70,12 +76,12 @@ _POSITIVE = {
     "log_alpha_rate",
     "mask_rate",
     "dense_rate",
-    "lora_rate",
+    "adapter_rate",
     "head_rate",
     "open_factor",
     "clip",
 }
-_WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "lora_rank": 1, "patience": 1}
+_WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "adapter_rank": 1, "patience": 1}
 """Whole numbers, with the least that each may be."""
 
 
@@ -106,8 +112,8 @@ class Settings:
         tuning_dropout: whether the model drops activations while the kept values are tuned.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
             a mask for `early` and `magnitude`.
-        lora_rate: peak learning rate of LoRA's matrices.
-        lora_rank: of LoRA's matrices.
+        adapter_rate: peak learning rate of the adapters of `lora` and `shira`.
+        adapter_rank: of LoRA's matrices; SHiRA's adapters have as many parameters.
         head_rate: peak learning rate of the head, in all stages.
         warmup: the share of a stage's steps in which rates rise from 0; then they fall linearly.
         clip: each group of gradients is scaled down to this norm.
@@ -134,8 +140,8 @@ class Settings:
     mask_rate: float | None = None
     tuning_dropout: bool = False
     dense_rate: float = 2e-4
-    lora_rate: float = 2e-3
-    lora_rank: int = 8
+    adapter_rate: float = 2e-3
+    adapter_rank: int = 8
     head_rate: float = 1e-3
     warmup: float = 0.06
     clip: float = 1.0
