@@ -1,4 +1,4 @@
-"""Write `docs/results.md` and README's first table from the files that `benchmarks.reproduce` left.
+"""Write `docs/results.md` with its plot, and README's first table, from the files of the runs.
 
 python -m benchmarks.results
 """
@@ -12,14 +12,16 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader
 
-from benchmarks.reproduce import OUT
+from benchmarks.frontier import frontier
+from benchmarks.runs import DENSITY, RESULTS
 from edgediff.files import write_atomic
 from edgediff.train import Method
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
 TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- end of results -->)", re.DOTALL)
-PEERS = OUT.parent / "peers.json"
+PLOT = PAGE.with_name("frontier.svg")
+PEERS = RESULTS.parent / "peers.json"
 TEMPLATES = Path(__file__).parent / "templates"
 TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qnli": "QNLI"}
 """Those that a mean is taken over."""
@@ -28,6 +30,7 @@ NAMES = {
     Method.LAST_LAYER: "last layer",
     Method.BITFIT: "BitFit",
     Method.LORA: "LoRA",
+    Method.SHIRA: "SHiRA",
     Method.MAGNITUDE: "non-adaptive diff pruning",
     Method.RANDOM: "random mask",
     Method.FISHER: "Fisher mask",
@@ -45,25 +48,26 @@ PAPER = {
 """Averages of eight GLUE tests, BERT-large, 0.5 % (arXiv 2012.07463, table 1)."""
 PAPER_DENSITY = {0.001: 82.5, 0.0025: 84.5, 0.005: 84.8, 0.01: 85.1}
 """Averages of nine GLUE dev sets, structured; full fine-tuning 85.0 (the same paper)."""
-DENSITY = 0.005
 
 
 def main() -> None:
-    """Write both."""
-    for path, text in pages().items():
-        write_atomic(path, text.encode())
+    """Write all."""
+    contents = {path: text.encode() for path, text in pages().items()}
+    contents[PLOT] = frontier(_best_rates(_runs()), TASKS, NAMES)
+    for path, content in contents.items():
+        write_atomic(path, content)
         print(f"wrote {path}")
 
 
 def pages() -> dict[Path, str]:
-    """What both say, by file."""
-    runs = _best_rates(_runs(OUT))
+    """What the two documents say, by file."""
+    runs = _best_rates(_runs())
     page = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(PAGE.name)  # noqa: S701
     rows = _across_tasks(runs)
     methods = _methods(rows)
     peers = _peers(json.loads(PEERS.read_text())) if PEERS.exists() else pd.DataFrame()
     earlier = ", ".join(
-        f"`{path.stem}`" for path in sorted(OUT.glob("*.json")) if "note" in json.loads(path.read_text())
+        f"`{path.stem}`" for path in sorted(RESULTS.glob("*.json")) if "note" in json.loads(path.read_text())
     )
     tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs), "peers": peers}
     results = page.render(earlier=earlier, **{name: _markdown(table) for name, table in tables.items()})
@@ -73,10 +77,10 @@ def pages() -> dict[Path, str]:
     return {PAGE: results + "\n", README: readme}
 
 
-def _runs(folder: Path) -> pd.DataFrame:
+def _runs() -> pd.DataFrame:
     """One row a run."""
-    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-    runs = pd.DataFrame(results)
+    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    runs = pd.DataFrame([{"rank": 0} | result for result in results])
     runs.loc[[not Method(method).sparse for method in runs["method"]], "density"] = 1.0
     runs["score"] *= 100
     runs["seconds"] = [
@@ -85,11 +89,11 @@ def _runs(folder: Path) -> pd.DataFrame:
     return runs
 
 
-_ROW = ["task", "method", "density"]
+_ROW = ["task", "method", "rank", "density"]
 
 
 def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each task, method and density: the rates tried, and the best one's score over its seeds."""
+    """One row for each task, method, rank and density: the rates tried, the best one's score over seeds."""
     first = runs[runs["seed"] == 0].sort_values("score")
     best = first.groupby(_ROW)["rate"].last().rename("best")
     tried = (
@@ -114,15 +118,15 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each method and density."""
+    """One row for each method, rank and density."""
     rows = []
-    for (method, density), own in runs[runs["task"].isin(TASKS)].groupby(["method", "density"]):
+    for (method, rank, density), own in runs[runs["task"].isin(TASKS)].groupby(_ROW[1:]):
         scores = dict(zip(own["task"], map(_with_spread, own.itertuples()), strict=True))
         rows.append(
             {
                 "key": Method(method),
                 "density": density,
-                "method": NAMES[method],
+                "method": NAMES[method] + (f", rank {rank}" if rank else ""),
                 "changed": _changed(density),
                 **{title: scores.get(task, "") for task, title in TASKS.items()},
                 "mean": f"{own['score'].mean():.2f}" + ("" if len(scores) == len(TASKS) else " (partial)"),
@@ -154,7 +158,7 @@ def _all(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "task": [TASKS.get(task, task) for task in runs["task"]],
-            "method": runs["method"].map(str),
+            "method": [f"{run.method}{run.rank or ''}" for run in runs.itertuples()],
             "changed": [_changed(density) for density in runs["density"]],
             "rates tried (seed 0)": runs["tried"],
             "score": [_with_spread(row) for row in runs.itertuples()],
@@ -170,15 +174,18 @@ def _peers(results: dict[str, Any]) -> pd.DataFrame:
     whole = next(row["run_ms"] for row in results["rows"] if row["name"] == "fine-tuned, whole")
     rows = []
     for row in results["rows"]:
-        cells = {"": row["name"], "bytes a task": f"{mean(row['bytes'].values()):,.0f}"}
-        if row["run_ms"] is not None:
-            first = next(iter(row["run_ms"].values()))
-            cells |= {TASKS.get(task, task): f"{100 * score:.2f}" for task, score in row["scores"].items()}
-            cells["switch, ms"] = f"{max(row['switch_and_run_ms'] - first, 0):.1f}"
-            cells |= {f"run of {n} tokens": f"{ms / whole[n]:.2f}" for n, ms in row["run_ms"].items()}
-            cells["memory of ten tasks, MB"] = f"{row['memory_mb']:.0f}"
-        rows.append({**cells, "note": row["why"]})
-    return pd.DataFrame(rows).fillna("")
+        first = next(iter(row["run_ms"].values()))
+        rows.append(
+            {
+                "": row["name"],
+                "bytes a task": f"{mean(row['bytes'].values()):,.0f}",
+                **{TASKS.get(task, task): f"{100 * score:.2f}" for task, score in row["scores"].items()},
+                "switch, ms": f"{max(row['switch_and_run_ms'] - first, 0):.1f}",
+                **{f"run of {n} tokens": f"{ms / whole[n]:.2f}" for n, ms in row["run_ms"].items()},
+                "memory of ten tasks, MB": f"{row['memory_mb']:.0f}",
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _changed(density: float) -> str:

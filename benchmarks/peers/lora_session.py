@@ -9,7 +9,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from benchmarks.whole import LORA_ALPHA
+from benchmarks.peers.whole import LORA_ALPHA
 from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
 
 Matrices = Mapping[str, tuple[NDArray[np.float32], NDArray[np.float32]]]

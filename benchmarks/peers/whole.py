@@ -20,21 +20,28 @@ LEVEL = 19
 
 
 def tuned_weights(bundle: Path, run: Path) -> dict[str, NDArray[np.float32]]:
-    """Every parameter that the RUN folder of `full` or `lora` changes, merged with the base."""
+    """Every parameter that the RUN folder of a dense method changes, merged with the base."""
     trained = load_file(run / "weights.safetensors")
     stored = np.memmap(bundle / WEIGHTS_FILE, np.uint8, "r")
     base = {entry.name: read_parameter(stored, entry) for entry in read_manifest(bundle).parameters}
     merged = {name: array for name, array in trained.items() if name in base}
     for layer, (a, b) in lora_matrices(trained).items():
         merged[f"{layer}.weight"] = (base[f"{layer}.weight"] + LORA_ALPHA * (b @ a)).astype(np.float32)
+    for layer in _layers(trained, ".shira_weight"):
+        merged[f"{layer}.weight"] = np.array(base[f"{layer}.weight"])
+        rows, columns = trained[f"{layer}.shira_indices"]
+        merged[f"{layer}.weight"][rows, columns] += trained[f"{layer}.shira_weight"]
     return merged
 
 
 def lora_matrices(trained: Weights) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """A `(rank, inputs)` and B `(outputs, rank)` of each adapted layer."""
-    suffix = ".lora_A.default.weight"
-    layers = [name.removesuffix(suffix) for name in trained if name.endswith(suffix)]
-    return {layer: (trained[layer + suffix], trained[f"{layer}.lora_B.default.weight"]) for layer in layers}
+    layers = _layers(trained, ".lora_A.weight")
+    return {layer: (trained[f"{layer}.lora_A.weight"], trained[f"{layer}.lora_B.weight"]) for layer in layers}
+
+
+def _layers(trained: Weights, suffix: str) -> list[str]:
+    return [name.removesuffix(suffix) for name in trained if name.endswith(suffix)]
 
 
 def write_whole(bundle: Path, weights: Weights, folder: Path) -> None:
@@ -58,12 +65,27 @@ def write_int8(whole: Path, path: Path) -> None:
 def write_zstd_patch(base: Path, tuned: Path, path: Path) -> None:
     """`zstd --patch-from`: weights compressed by long-distance matches with those of the base."""
     parameters = zstandard.ZstdCompressionParameters.from_level(LEVEL, window_log=27, enable_ldm=True)
-    dictionary = zstandard.ZstdCompressionDict(base.read_bytes(), dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    compressor = zstandard.ZstdCompressor(compression_params=parameters, dict_data=dictionary)
+    compressor = zstandard.ZstdCompressor(compression_params=parameters, dict_data=_dictionary(base))
     path.write_bytes(compressor.compress(tuned.read_bytes()))
+
+
+def apply_zstd_patch(base: Path, patch: Path, tuned: Path) -> None:
+    """The weights that `write_zstd_patch` compressed."""
+    decompressor = zstandard.ZstdDecompressor(dict_data=_dictionary(base), max_window_size=2**27)
+    tuned.write_bytes(decompressor.decompress(patch.read_bytes()))
 
 
 def write_fp16_difference(base: Path, tuned: Path, path: Path) -> None:
     """The difference of all weights in float16, compressed with zstd."""
     difference = np.fromfile(tuned, "<f4") - np.fromfile(base, "<f4")
     path.write_bytes(zstandard.ZstdCompressor(level=LEVEL).compress(difference.astype("<f2").tobytes()))
+
+
+def apply_fp16_difference(base: Path, patch: Path, tuned: Path) -> None:
+    """The base's weights and a `write_fp16_difference` added up."""
+    difference = np.frombuffer(zstandard.ZstdDecompressor().decompress(patch.read_bytes()), "<f2")
+    (np.fromfile(base, "<f4") + difference).tofile(tuned)
+
+
+def _dictionary(base: Path) -> zstandard.ZstdCompressionDict:
+    return zstandard.ZstdCompressionDict(base.read_bytes(), dict_type=zstandard.DICT_TYPE_RAWCONTENT)

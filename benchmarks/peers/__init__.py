@@ -1,0 +1,1 @@
+"""What people use instead of diffs, side by side."""

@@ -1,0 +1,169 @@
+"""Every row of the table: what is trained for it, and which files it makes of that."""
+
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from benchmarks.peers.lora_session import active_adapter, write_adapter, write_lora_graph
+from benchmarks.peers.peer import Feeds, Logits, Peer
+from benchmarks.peers.sessions import a_session_each, session_of
+from benchmarks.peers.whole import (
+    apply_fp16_difference,
+    apply_zstd_patch,
+    lora_matrices,
+    tuned_weights,
+    write_fp16_difference,
+    write_int8,
+    write_whole,
+    write_zstd_patch,
+)
+from benchmarks.runs import Runs
+from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
+from edgediff.runtime import open_base
+from edgediff.train import Method
+
+LORA_RANKS = (1, 4, 8)
+SHIRA_RANK = 3  # 126,720 entries of MiniLM; a rank of 2 would have 84,480, and ours has 113,566
+WHOLE = "fine-tuned, whole"
+TRAINED = "weights.safetensors"
+
+
+class Rows:
+    """Makes the rows for some tasks, each method at the rate that did best."""
+
+    def __init__(self, runs: Runs, tasks: list[str]) -> None:
+        self.tasks, self._runs = tasks, runs
+        self._files = runs.work / "peers"
+        self._files.mkdir(exist_ok=True)
+
+    def all(self) -> list[Peer]:
+        """Ours first."""
+        return [
+            self._diff("edgediff, 0.5 %", Method.EARLY),
+            self._diff("BitFit, as a .dpf file", Method.BITFIT),
+            *self._tuned(),
+            *(peer for rank in LORA_RANKS for peer in self._lora(rank)),
+            self._shira(),
+        ]
+
+    def _diff(self, name: str, method: Method) -> Peer:
+        files = {task: self._runs.packed(self._runs.best(task, method)) for task in self.tasks}
+
+        def opened(tasks: list[str]) -> Logits:
+            base = open_base(self._runs.bundle, threads=1, cache=self._files / "cache")
+            for task in tasks:
+                base.add(files[task], task)
+            return base.logits
+
+        return Peer(name, files, opened, reopen=False)
+
+    def _tuned(self) -> list[Peer]:
+        """Fully fine-tuned models, as they would ship."""
+        trained = self._trained(Method.FULL)
+        models, heads = self._merged(trained), self._heads(trained)
+        weights = {task: model.with_name(WEIGHTS_FILE) for task, model in models.items()}
+        int8 = {
+            task: self._once(f"{task}-int8.onnx", partial(write_int8, model))
+            for task, model in models.items()
+        }
+        return [
+            Peer(WHOLE, weights, a_session_each(models, heads)),
+            Peer("fine-tuned, whole, int8", int8, a_session_each(int8, heads)),
+            self._patched("zstd --patch-from", weights, heads, write_zstd_patch, apply_zstd_patch),
+            self._patched("float16 difference", weights, heads, write_fp16_difference, apply_fp16_difference),
+        ]
+
+    def _patched(
+        self,
+        name: str,
+        weights: dict[str, Path],
+        heads: dict[str, Feeds],
+        write: Callable[[Path, Path, Path], None],
+        apply: Callable[[Path, Path, Path], None],
+    ) -> Peer:
+        """Fine-tuned weights as a patch of the base's, unpacked whenever its task is opened."""
+        base = self._runs.bundle / WEIGHTS_FILE
+        patches = {
+            task: self._once(f"{task} {name}", partial(write, base, path)) for task, path in weights.items()
+        }
+        models = {task: self._files / f"{task} {name} unpacked" / MODEL_FILE for task in patches}
+
+        def opened(tasks: list[str]) -> Logits:
+            for task in tasks:
+                models[task].parent.mkdir(exist_ok=True)
+                shutil.copy(self._runs.bundle / MODEL_FILE, models[task])
+                apply(base, patches[task], models[task].with_name(WEIGHTS_FILE))
+            return a_session_each(models, heads)(tasks)
+
+        return Peer(f"fine-tuned, {name}", patches, opened)
+
+    def _lora(self, rank: int) -> list[Peer]:
+        trained = self._trained(Method.LORA, rank)
+        heads = self._heads(trained)
+        matrices = {task: lora_matrices(load_file(run / TRAINED)) for task, run in trained.items()}
+        adapters = {
+            task: self._once(f"{trained[task].name}.onnx_adapter", partial(write_adapter, found))
+            for task, found in matrices.items()
+        }
+        layers = list(matrices[self.tasks[0]])
+        graph = self._once("lora", partial(write_lora_graph, self._runs.bundle, layers)) / MODEL_FILE
+
+        def opened(tasks: list[str]) -> Logits:
+            session, active = session_of(graph), {task: active_adapter(adapters[task]) for task in tasks}
+            return lambda task, feeds: np.asarray(
+                session.run(["logits"], {**feeds, **heads[task]}, active[task][0])[0]
+            )
+
+        return [
+            self._as_merged(f"LoRA, rank {rank}, merged", trained),
+            Peer(f"LoRA, rank {rank}, .onnx_adapter in one session", adapters, opened, reopen=False),
+        ]
+
+    def _shira(self) -> Peer:
+        return self._as_merged(f"SHiRA, rank {SHIRA_RANK}, merged", self._trained(Method.SHIRA, SHIRA_RANK))
+
+    def _as_merged(self, name: str, trained: dict[str, Path]) -> Peer:
+        """Adapters that ship as PEFT saves them, and run merged."""
+        shipped = {task: run / TRAINED for task, run in trained.items()}
+        return Peer(name, shipped, a_session_each(self._merged(trained), self._heads(trained)))
+
+    def _trained(self, method: Method, rank: int = 0) -> dict[str, Path]:
+        """The RUN folder of each task; its score goes to the results of runs."""
+        runs = {task: self._runs.best(task, method, rank=rank) for task in self.tasks}
+        for run in runs.values():
+            self._runs.result(run)
+        return {task: self._runs.folder(run) for task, run in runs.items()}
+
+    def _merged(self, trained: dict[str, Path]) -> dict[str, Path]:
+        """The model of each RUN folder, whole."""
+        bundle = self._runs.bundle
+
+        def write(run: Path, folder: Path) -> None:
+            write_whole(bundle, tuned_weights(bundle, run), folder)
+
+        return {task: self._once(run.name, partial(write, run)) / MODEL_FILE for task, run in trained.items()}
+
+    def _heads(self, trained: dict[str, Path]) -> dict[str, Feeds]:
+        """The head of each RUN folder as inputs of the graph."""
+        width = read_manifest(self._runs.bundle).base.width
+        unused = {
+            "token_head.weight": np.zeros((0, width), np.float32),
+            "token_head.bias": np.zeros(0, np.float32),
+        }
+        weights = {task: load_file(run / TRAINED) for task, run in trained.items()}
+        names = ("head.weight", "head.bias")
+        return {task: unused | {name: own[name] for name in names} for task, own in weights.items()}
+
+    def _once(self, name: str, write: Callable[[Path], object]) -> Path:
+        """The file or folder, written now if it is not there; it appears whole or not at all."""
+        path = self._files / name
+        if not path.exists():
+            part = path.with_name(f"{name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            write(part)
+            part.rename(path)
+        return path

@@ -1,0 +1,153 @@
+"""One training run of the tables of results: its settings, its RUN folder, its score."""
+
+import dataclasses
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgediff.diff import Task
+from edgediff.diff.glue import GLUE_TASKS
+from edgediff.export import export
+from edgediff.files import write_atomic
+from edgediff.pack import pack
+from edgediff.runtime import eval
+from edgediff.train import Method, Settings, train
+
+RESULTS = Path(__file__).parent / "results" / "scores"
+WORK = Path("build/runs")
+DENSITY = 0.005
+EPOCHS = {"sst2": 3.0, "mrpc": 5.0, "stsb": 5.0, "qnli": 3.0, "mnli": 5.0}
+ROWS = {"sst2": 20_000, "mnli": 5_000}
+RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
+    Method.FULL: ("dense_rate", (1e-4, 2e-4, 5e-5)),
+    Method.EARLY: ("mask_rate", (2e-3, 4e-3, 1e-3)),
+    Method.STRUCTURED: ("mask_rate", (1e-3, 2e-3, 4e-3)),
+    Method.DIFF: ("mask_rate", (1e-3, 2e-3, 4e-3)),
+    Method.MAGNITUDE: ("mask_rate", (1e-3, 5e-4, 2e-3)),
+    Method.FISHER: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.RANDOM: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.BITFIT: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.LAST_LAYER: ("dense_rate", (2e-4, 1e-4, 4e-4)),
+    Method.LORA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
+    Method.SHIRA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
+}
+"""The setting that is varied, and its values, the likely best first."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run; `rank` is that of adapters, 0 for other methods."""
+
+    task: str
+    method: Method
+    density: float
+    rate: float
+    seed: int
+    rank: int = 0
+
+    @property
+    def key(self) -> str:
+        """The name of its folder and of its result."""
+        method = f"{self.method}{self.rank or ''}"
+        density = f"-{self.density:g}" if self.method.sparse else ""
+        return f"{self.task}-{method}{density}-{self.rate:g}-s{self.seed}"
+
+    def settings(self, epochs: float | None = None) -> Settings:
+        """The settings: the defaults, but for what is varied."""
+        name, _ = RATES[self.method]
+        varied = {name: self.rate, "density": self.density, "seed": self.seed}
+        if self.rank:
+            varied["adapter_rank"] = self.rank
+        return Settings(method=self.method, epochs=epochs or EPOCHS[self.task], **varied)  # type: ignore[arg-type]
+
+
+class Runs:
+    """Trains runs in folders of WORK and keeps their results, one JSON file each; nothing is done twice.
+
+    `data` holds `TASK/train.jsonl.gz` and `TASK/dev.jsonl.gz`. Fewer `rows` or `epochs` than the tables have
+    are for trying a command out; the results then stay in WORK.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        work: Path = WORK,
+        results: Path = RESULTS,
+        rows: int | None = None,
+        epochs: float | None = None,
+    ) -> None:
+        self._data, self.work = data, work
+        self._rows, self._epochs = rows, epochs
+        self._results = results if rows is None and epochs is None else work / "scores"
+        for folder in (self.work, self._results):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.bundle = work / "base"
+        if not self.bundle.exists():
+            export("minilm", self.bundle)
+
+    def best(self, task: str, method: Method, density: float = DENSITY, rank: int = 0) -> Run:
+        """The run of seed 0 with the best score so far, else the one with the likely best rate."""
+        runs = [Run(task, method, density, rate, 0, rank) for rate in RATES[method][1]]
+        scores = [(stored["score"], run) for run in runs if (stored := self.stored(run))]
+        return max(scores, key=lambda pair: pair[0])[1] if scores else runs[0]
+
+    def stored(self, run: Run) -> dict[str, Any] | None:
+        """The result, if it is there."""
+        path = self._results / f"{run.key}.json"
+        return dict(json.loads(path.read_text())) if path.is_file() else None
+
+    def folder(self, run: Run) -> Path:
+        """The RUN folder, trained or trained to its end now if need be."""
+        folder = self.work / run.key
+        train(
+            "minilm",
+            folder,
+            task=task_definition(run.task),
+            train=self._data / run.task / "train.jsonl.gz",
+            dev=self.dev(run.task),
+            settings=run.settings(self._epochs),
+            rows=self._rows or ROWS.get(run.task),
+            resume=folder.exists(),
+        )
+        return folder
+
+    def packed(self, run: Run) -> Path:
+        """The packed file."""
+        path = self.work / f"{run.key}.dpf"
+        if not path.exists():
+            pack(self.folder(run), path)
+        return path
+
+    def dev(self, task: str) -> Path:
+        """The dev rows of a task."""
+        return self._data / task / "dev.jsonl.gz"
+
+    def result(self, run: Run) -> dict[str, Any]:
+        """The result, trained and scored now if it is not there: diffs packed, and on onnxruntime."""
+        if (stored := self.stored(run)) is not None:
+            return stored
+        record = json.loads((self.folder(run) / "train.json").read_text())
+        result: dict[str, Any] = {**asdict(run), "score": record["scores"]["dev"][record["metric"]]}
+        if run.method.sparse:
+            path = self.packed(run)
+            result |= {
+                "unpacked": result["score"],
+                "score": eval(self.bundle, path, self.dev(run.task)).score,
+                "bytes": path.stat().st_size,
+                "nnz": record["nnz"],
+            }
+        else:
+            result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
+        result |= {
+            key: record[key] for key in ("metric", "stages", "rows", "precision", "settings", "versions")
+        }
+        write_atomic(self._results / f"{run.key}.json", (json.dumps(result, indent=2) + "\n").encode())
+        return result
+
+
+def task_definition(name: str) -> Task:
+    """A GLUE task with the names that the fields of its rows have in the data."""
+    task = GLUE_TASKS[name]
+    pair = {"text": "sentence1", "text_pair": "sentence2"} if task.text_pair else {"text": "sentence"}
+    return dataclasses.replace(task, **pair)  # type: ignore[arg-type]
