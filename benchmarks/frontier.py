@@ -23,10 +23,11 @@ def frontier(runs: pd.DataFrame, tasks: Mapping[str, str], names: Mapping[Method
     with matplotlib.rc_context({"svg.hashsalt": "frontier", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(9, 7), layout="constrained")
         panels = figure.subplots(2, 2).flat
-        colours = dict(zip(names, matplotlib.color_sequences["tab10"] * 2, strict=False))
+        colours = dict(zip(names, matplotlib.color_sequences["tab20"], strict=False))
         for panel, (task, title) in zip(panels, tasks.items(), strict=True):
             _panel(panel, runs[runs["task"] == task], names, colours)
             panel.set(title=title, xscale="log", xlim=(15_000, WIDEST), xlabel="bytes a task", ylabel="score")
+            panel.minorticks_off()
             panel.set_xticks(
                 [20e3, 50e3, 100e3, 200e3, 500e3, 1e6], ["20k", "50k", "100k", "200k", "500k", "1M"]
             )
@@ -47,7 +48,7 @@ def _panel(
     for method, own in runs.groupby("method"):
         key, points = Method(method), own.sort_values("bytes")
         if key is Method.FULL:
-            panel.axhline(points["score"].iloc[0], color=colours[key], linestyle="--", label=names[key])
+            panel.axhline(points["score"].iloc[0], color="black", linestyle="--", label=names[key])
         elif points["bytes"].min() < WIDEST:
             panel.errorbar(
                 points["bytes"], points["score"], points["spread"], color=colours[key], marker="o",
