@@ -29,7 +29,7 @@ from edgediff.train import Method, Precision, Settings, train
 from edgediff.train.checkpoint import CHECKPOINT_FILE
 
 WORDS = ("red", "green", "blue", "one", "two", "three", "big", "small", "loud", "quiet", "lamp", "door")
-SETTINGS = Settings(density=0.05, batch_size=16, precision=Precision.FP32)
+SETTINGS = Settings(method=Method.STRUCTURED, density=0.05, batch_size=16, precision=Precision.FP32)
 WAYS = {
     "structured": SETTINGS,
     "early": replace(SETTINGS, method=Method.EARLY),

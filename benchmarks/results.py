@@ -94,7 +94,9 @@ _ROW = ["task", "method", "rank", "density"]
 
 def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
     """One row for each task, method, rank and density: the rates tried, the best one's score over seeds."""
-    first = runs[runs["seed"] == 0].sort_values("score")
+    # Of two rates with equal scores, the one that has the other seeds.
+    seeds = runs.groupby([*_ROW, "rate"])["seed"].transform("nunique")
+    first = runs.assign(seeds=seeds)[runs["seed"] == 0].sort_values(["score", "seeds", "rate"])
     best = first.groupby(_ROW)["rate"].last().rename("best")
     tried = (
         first.sort_values("rate")
@@ -157,7 +159,7 @@ def _all(runs: pd.DataFrame) -> pd.DataFrame:
     """Everything, with the rates that were tried."""
     return pd.DataFrame(
         {
-            "task": [TASKS.get(task, task) for task in runs["task"]],
+            "task": [TASKS.get(task, task.upper()) for task in runs["task"]],
             "method": [f"{run.method}{run.rank or ''}" for run in runs.itertuples()],
             "changed": [_changed(density) for density in runs["density"]],
             "rates tried (seed 0)": runs["tried"],
@@ -179,7 +181,7 @@ def _peers(results: dict[str, Any]) -> pd.DataFrame:
             {
                 "": row["name"],
                 "bytes a task": f"{mean(row['bytes'].values()):,.0f}",
-                **{TASKS.get(task, task): f"{100 * score:.2f}" for task, score in row["scores"].items()},
+                **{TASKS[task]: f"{100 * score:.2f}" for task, score in row["scores"].items()},
                 "switch, ms": f"{max(row['switch_and_run_ms'] - first, 0):.1f}",
                 **{f"run of {n} tokens": f"{ms / whole[n]:.2f}" for n, ms in row["run_ms"].items()},
                 "memory of ten tasks, MB": f"{row['memory_mb']:.0f}",

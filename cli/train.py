@@ -10,7 +10,7 @@ from edgediff.extras import require
 from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
 
 _METHODS = (
-    "structured, diff, early, magnitude, fisher, random, bitfit; to compare: full, last-layer, lora, shira"
+    "early, structured, diff, magnitude, fisher, random, bitfit; to compare: full, last-layer, lora, shira"
 )
 _COMPONENTS = "attention, ffn, bias, embeddings, layernorm, pooler"
 

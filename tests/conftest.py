@@ -15,7 +15,7 @@ from edgediff.export import export
 from edgediff.runtime import Tokens, load_session
 from edgediff.runtime.answer import feature_logits
 from edgediff.score import predictions, read_rows, score
-from edgediff.train import Precision, Settings, train
+from edgediff.train import Method, Precision, Settings, train
 
 settings.register_profile("edgediff", deadline=None)  # a deadline would be a timed assertion
 settings.load_profile("edgediff")
@@ -37,7 +37,14 @@ WORDS = (
     "lamp",
 )
 ARCHITECTURES = ("albert", "bert", "deberta-v2", "distilbert", "electra", "mobilebert", "mpnet", "roberta")
-QUICK = Settings(density=0.05, epochs=3, batch_size=16, precision=Precision.FP32, dense_rate=1e-3)
+QUICK = Settings(
+    method=Method.STRUCTURED,
+    density=0.05,
+    epochs=3,
+    batch_size=16,
+    precision=Precision.FP32,
+    dense_rate=1e-3,
+)
 ONE_ROW = 1.01 / 60
 """What one row of the tiny task's dev rows counts."""
 
@@ -104,7 +111,8 @@ def kind_task(tmp_path_factory):
 def tiny_run(tiny_model, tiny_task, tmp_path_factory) -> Path:
     """A finished RUN folder of the tiny BERT on the tiny task."""
     folder = tmp_path_factory.mktemp("runs") / "colours"
-    train_on(tiny_model("bert"), folder, tiny_task, Settings(density=0.05, epochs=4, batch_size=16))
+    settings = Settings(method=Method.STRUCTURED, density=0.05, epochs=4, batch_size=16)
+    train_on(tiny_model("bert"), folder, tiny_task, settings)
     return folder
 
 

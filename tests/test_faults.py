@@ -13,7 +13,9 @@ from children import Command, Training
 from edgediff.errors import DataError, RunError, StoppedError, TrainingError
 from edgediff.train import Method, Precision, Settings, train
 
-SETTINGS = Settings(density=0.05, epochs=4, batch_size=16, precision=Precision.FP32)  # 40 steps
+SETTINGS = Settings(  # 40 steps
+    method=Method.STRUCTURED, density=0.05, epochs=4, batch_size=16, precision=Precision.FP32
+)
 METHODS = {
     "structured": SETTINGS,
     "early": replace(SETTINGS, method=Method.EARLY),

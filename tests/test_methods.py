@@ -141,7 +141,8 @@ def test_tuning_changes_the_kept_entries_alone_and_scores_with_the_values_that_p
 
 def test_the_form_of_the_penalty_changes_what_is_learnt(tiny_model, tiny_task, tmp_path):
     for form in ("product", "sum"):
-        settings = make_settings({"l0_form": form, "epochs": 1, "density": 0.05, "batch_size": 16}, "test")
+        plain = {"method": "structured", "l0_form": form, "epochs": 1, "density": 0.05, "batch_size": 16}
+        settings = make_settings(plain, "test")
         train_on(tiny_model("bert"), tmp_path / form, tiny_task, settings)
     one, two = (read_run(tmp_path / form) for form in ("product", "sum"))
     assert one.nnz == two.nnz

@@ -27,7 +27,7 @@ name = "one"
 [[tasks]]
 task = "task.json"
 name = "two"
-method = "early"
+method = "random"
 seed = 1
 rows = 64
 
@@ -50,10 +50,10 @@ def three(tiny_task, tmp_path):
 def test_a_file_says_what_is_trained_with_defaults_for_all(three):
     folder, settings = three.parent, Settings(density=0.05, epochs=1, batch_size=16)
     task, train, dev = str(folder / "task.json"), folder / "train.jsonl", folder / "dev.jsonl"
-    early = replace(settings, method=Method.EARLY, seed=1)
+    random = replace(settings, method=Method.RANDOM, seed=1)
     assert read_tasks(three) == [
         Job("one", task, train, dev, settings, None),
-        Job("two", task, train, dev, early, 64),
+        Job("two", task, train, dev, random, 64),
         Job("bad", task, folder / "missing.jsonl", dev, settings, None),
     ]
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_missing_or_no_text_is_refused(tmp_path):
     ("line", "message"),
     [
         ("densty = 0.1", "task 1: unknown setting 'densty'"),
-        ('method = "best"', "task 1: method is 'best', expected one of structured"),
+        ('method = "best"', "task 1: method is 'best', expected one of early"),
         ("density = 2.0", "density is 2.0, expected a number above 0 and at most 1"),
         ('size = "100KB"', "size is '100KB', expected a whole number"),
     ],
@@ -134,7 +134,7 @@ def test_two_workers_train_all_but_the_bad_and_a_second_time_nothing(three, tiny
     assert isinstance(outcomes["bad"], DataError)
     assert "missing.jsonl does not exist" in str(outcomes["bad"])
     assert not (folder / "bad").exists()
-    for name, method, rows in (("one", "structured", 160), ("two", "early", 64)):
+    for name, method, rows in (("one", "early", 160), ("two", "random", 64)):
         record = json.loads((folder / name / "train.json").read_text())
         assert outcomes[name]["scores"] == record["scores"]
         assert (record["method"], record["rows"]["train"]) == (method, rows)

@@ -16,7 +16,7 @@ from edgediff.train.batches import TokenRows
 from edgediff.train.gate_stage import GateStage
 from edgediff.train.model import make_model
 
-QUICK = Settings(density=0.05, epochs=1, batch_size=16, precision=Precision.FP32)
+QUICK = Settings(method=Method.STRUCTURED, density=0.05, epochs=1, batch_size=16, precision=Precision.FP32)
 
 
 def test_a_run_folder_holds_diff_task_and_record(tiny_run):

@@ -1,7 +1,7 @@
 """`edgediff extract`: a diff from a checkpoint that somebody fine-tuned already."""
 
 import logging
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from edgediff.train.loop import Progress
 from edgediff.train.methods import parameters_of
 from edgediff.train.notices import tensor_notices
 from edgediff.train.record import EXTRACT, provenance_of
-from edgediff.train.settings import Settings
+from edgediff.train.settings import Method, Settings
 from edgediff.train.train import train as train_task
 
 _log = logging.getLogger(__name__)
@@ -38,14 +38,15 @@ def extract(
 
     Its difference is cut to `settings.density` or `settings.size`. Without `train` and `dev` that is
     all, and costs score; with them the kept values are tuned on for `settings.epochs`, as in the third stage
-    of `train`.
+    of `train`. `settings.method` says nothing here.
 
     Raises:
         SettingError, TaskError, DataError, RunError, TrainingError, StoppedError, OutputError: as `train`.
         ModelError: the checkpoint does not fit the encoder, or has no linear head and there are no rows to
             learn one from.
     """
-    settings = settings or Settings()
+    # What `magnitude` does with the difference of its own dense run, at the same rate.
+    settings = replace(settings or Settings(), method=Method.MAGNITUDE)
     if (train is None) != (dev is None):
         raise SettingError("give train and dev, or neither: rows to tune on need rows to score on")
     if train is not None:

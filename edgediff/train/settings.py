@@ -11,11 +11,11 @@ from edgediff.errors import SettingError
 
 
 class Method(StrEnum):
-    """How the task is learnt: the paper's method, other ways to choose the mask, and dense comparisons."""
+    """How the task is learnt: ways to choose the mask, the paper's among them, and dense comparisons."""
 
-    STRUCTURED = "structured"  # a gate for each entry times one for each matrix or vector
-    DIFF = "diff"  # a gate for each entry alone
     EARLY = "early"  # the entries that a short dense run moves most
+    STRUCTURED = "structured"  # a gate for each entry times one for each matrix or vector (the paper's)
+    DIFF = "diff"  # a gate for each entry alone
     MAGNITUDE = "magnitude"  # those that a long dense run moved most, tuned on (the paper's non-adaptive)
     FISHER = "fisher"  # the entries with the largest squared gradients (Sung, Nair, Raffel: arXiv 2111.09839)
     RANDOM = "random"  # entries drawn at random
@@ -63,9 +63,9 @@ class Component(StrEnum):
 
 
 _CHOOSING_SHARE = {
+    Method.EARLY: 0.2,
     Method.STRUCTURED: 0.5,
     Method.DIFF: 0.5,
-    Method.EARLY: 0.2,
     Method.MAGNITUDE: 0.5,
     Method.FISHER: 0.1,
 }
@@ -121,7 +121,7 @@ class Settings:
             this many epochs without a better score. None keeps the last values, and scores once.
     """
 
-    method: Method = Method.STRUCTURED
+    method: Method = Method.EARLY
     density: float = 0.005
     size: int | None = None
     bits: int | None = None
