@@ -1,5 +1,6 @@
 """A fine-tuned model as it would ship without diffs: whole, quantised, or as a difference to its base."""
 
+import logging
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,9 @@ def write_whole(bundle: Path, weights: Weights, folder: Path) -> None:
 
 def write_int8(whole: Path, path: Path) -> None:
     """An ONNX file with the weights of products and embeddings in int8, quantised by onnxruntime."""
+    logging.disable(logging.WARNING)  # a paragraph for each tensor without a known type
     quantize_dynamic(whole, path, weight_type=QuantType.QInt8)
+    logging.disable(logging.NOTSET)
 
 
 def write_zstd_patch(base: Path, tuned: Path, path: Path) -> None:
