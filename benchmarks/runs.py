@@ -112,11 +112,11 @@ class Runs:
         )
         return folder
 
-    def packed(self, run: Run) -> Path:
-        """The packed file."""
-        path = self.work / f"{run.key}.dpf"
+    def packed(self, run: Run, bits: int | None = None) -> Path:
+        """The packed file, at `bits` a value or as many as `pack` takes."""
+        path = self.work / (f"{run.key}-{bits}-bits.dpf" if bits else f"{run.key}.dpf")
         if not path.exists():
-            pack(self.folder(run), path)
+            pack(self.folder(run), path, bits=bits)
         return path
 
     def dev(self, task: str) -> Path:

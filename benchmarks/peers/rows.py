@@ -21,7 +21,7 @@ from benchmarks.peers.whole import (
     write_whole,
     write_zstd_patch,
 )
-from benchmarks.runs import Runs
+from benchmarks.runs import DENSITY, Runs
 from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
 from edgediff.runtime import open_base
 from edgediff.train import Method
@@ -44,14 +44,17 @@ class Rows:
         """Ours first."""
         return [
             self._diff("edgediff, 0.5 %", Method.EARLY),
+            self._diff("edgediff, 0.5 %, values in 3 bits", Method.EARLY, bits=3),
+            self._diff("edgediff, 0.1 %", Method.EARLY, density=0.001),
             self._diff("BitFit, as a .dpf file", Method.BITFIT),
             *self._tuned(),
             *(peer for rank in LORA_RANKS for peer in self._lora(rank)),
             self._shira(),
         ]
 
-    def _diff(self, name: str, method: Method) -> Peer:
-        files = {task: self._runs.packed(self._runs.best(task, method)) for task in self.tasks}
+    def _diff(self, name: str, method: Method, density: float = DENSITY, bits: int | None = None) -> Peer:
+        best = {task: self._runs.best(task, method, density) for task in self.tasks}
+        files = {task: self._runs.packed(run, bits) for task, run in best.items()}
 
         def opened(tasks: list[str]) -> Logits:
             base = open_base(self._runs.bundle, threads=1, cache=self._files / "cache")

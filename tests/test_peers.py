@@ -1,0 +1,89 @@
+"""What people use instead is measured as it would ship, so each must say what its trained model says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import QUICK, train_on
+from safetensors.numpy import load_file
+
+from benchmarks.peers.lora_session import active_adapter, write_adapter, write_lora_graph
+from benchmarks.peers.sessions import session_of
+from benchmarks.peers.whole import (
+    apply_fp16_difference,
+    apply_zstd_patch,
+    lora_matrices,
+    tuned_weights,
+    write_fp16_difference,
+    write_whole,
+    write_zstd_patch,
+)
+from edgediff.bench.in_process import feeds as feeds_of
+from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
+from edgediff.train import Method
+
+SETTINGS = replace(QUICK, epochs=1, adapter_rate=2e-2)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_model, tiny_base, tiny_task, tmp_path_factory):
+    """By method: the RUN folder, and the merged model's folder."""
+    folders = {}
+    for method in (Method.FULL, Method.LORA, Method.SHIRA):
+        run = tmp_path_factory.mktemp("peers") / method
+        train_on(tiny_model("bert"), run, tiny_task, replace(SETTINGS, method=method))
+        whole = run.with_name(f"{method}-whole")
+        write_whole(tiny_base, tuned_weights(tiny_base, run), whole)
+        folders[method] = run, whole
+    return folders
+
+
+def weights_of(folder):
+    return np.fromfile(folder / WEIGHTS_FILE, "<f4")
+
+
+@pytest.mark.parametrize("method", [Method.FULL, Method.LORA, Method.SHIRA])
+def test_a_merged_model_is_another_than_the_base(trained, tiny_base, method):
+    assert (weights_of(trained[method][1]) != weights_of(tiny_base)).any()
+
+
+def test_a_zstd_patch_gives_the_weights_back_bit_for_bit(trained, tiny_base, tmp_path):
+    base, tuned = tiny_base / WEIGHTS_FILE, trained[Method.FULL][1] / WEIGHTS_FILE
+    write_zstd_patch(base, tuned, tmp_path / "patch")
+    apply_zstd_patch(base, tmp_path / "patch", tmp_path / "tuned")
+    assert (tmp_path / "tuned").read_bytes() == tuned.read_bytes()
+
+
+def test_a_float16_difference_gives_the_weights_back_as_closely_as_it_holds_them(
+    trained, tiny_base, tmp_path
+):
+    base, whole = tiny_base / WEIGHTS_FILE, trained[Method.FULL][1]
+    write_fp16_difference(base, whole / WEIGHTS_FILE, tmp_path / "patch")
+    apply_fp16_difference(base, tmp_path / "patch", tmp_path / "tuned")
+    moved = np.abs(weights_of(whole) - weights_of(tiny_base))
+    off = np.abs(np.fromfile(tmp_path / "tuned", "<f4") - weights_of(whole))
+    assert (off <= moved * 2**-11 + 1e-7).all()
+
+
+def test_an_adapter_in_one_session_says_what_the_merged_model_says(trained, tiny_base, tmp_path):
+    run, whole = trained[Method.LORA]
+    weights = load_file(run / "weights.safetensors")
+    matrices = lora_matrices(weights)
+    write_lora_graph(tiny_base, list(matrices), tmp_path / "graph")
+    write_adapter(matrices, tmp_path / "task.onnx_adapter")
+    manifest = read_manifest(tiny_base)
+    width = manifest.base.width
+    head = {name: weights[name] for name in ("head.weight", "head.bias")} | {
+        "token_head.weight": np.zeros((0, width), np.float32),
+        "token_head.bias": np.zeros(0, np.float32),
+    }
+    feeds = feeds_of(manifest, 12) | head
+    options, _adapter = active_adapter(tmp_path / "task.onnx_adapter")
+    session = session_of(tmp_path / "graph" / MODEL_FILE)
+    (merged,) = session_of(whole / MODEL_FILE).run(["logits"], feeds)
+    (adapted,) = session.run(["logits"], feeds, options)
+    (plain,) = session.run(["logits"], feeds)
+    (base,) = session_of(tiny_base / MODEL_FILE).run(["logits"], feeds)
+    np.testing.assert_allclose(adapted, merged, atol=1e-5)
+    np.testing.assert_allclose(plain, base, atol=1e-6)
+    assert np.abs(adapted - plain).max() > 1e-3
