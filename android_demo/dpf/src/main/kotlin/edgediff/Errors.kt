@@ -39,13 +39,13 @@ class BaseMismatchError(message: String) : EdgeDiffError(message)
 open class FormatError(message: String, cause: Throwable? = null) : EdgeDiffError(message, cause)
 
 /** A `.dpf` file of a version, or with a section, that this reader does not know. */
-class VersionError(message: String) : FormatError(message)
+class VersionError(message: String, cause: Throwable? = null) : FormatError(message, cause)
 
 /** A `.dpf` file that ends too early or goes on too long. */
-class TruncatedError(message: String) : FormatError(message)
+class TruncatedError(message: String, cause: Throwable? = null) : FormatError(message, cause)
 
 /** A `.dpf` file whose bytes are not those that were written. */
-class ChecksumError(message: String) : FormatError(message)
+class ChecksumError(message: String, cause: Throwable? = null) : FormatError(message, cause)
 
 /** A `.dpf` file that asks for more than the format allows. */
-class LimitError(message: String) : FormatError(message)
+class LimitError(message: String, cause: Throwable? = null) : FormatError(message, cause)

@@ -5,16 +5,16 @@ private const val MAX_SHOWN = 60
 /**
  * The fields of a JSON object, each asked for by its type.
  *
- * @property plain the object as [parseJson] gives it.
  * @property where what the object is, for messages.
  */
-internal class Fields private constructor(val plain: Map<*, *>, val where: String) {
-    /** @throws JsonError it has another field than [names], or lacks one. */
-    fun expectExactly(vararg names: String): Fields {
-        if (plain.keys != names.toSet()) {
-            throw JsonError("$where has the fields ${shown(plain.keys.joinToString())}, expected ${names.joinToString()}")
+internal class Fields private constructor(private val plain: Map<String, Any?>, val where: String) {
+    val names: Set<String> get() = plain.keys
+
+    /** @throws JsonError it has a field that is not [expected], or lacks one. */
+    fun expectExactly(vararg expected: String) {
+        if (names != expected.toSet()) {
+            throw JsonError("$where has the fields ${shown(names.joinToString())}, expected ${expected.joinToString()}")
         }
-        return this
     }
 
     /** @throws JsonError the field is no text or not there, as below with each other type. */
@@ -35,16 +35,19 @@ internal class Fields private constructor(val plain: Map<*, *>, val where: Strin
         text(name).also { if (!DIGEST.matches(it)) fail(name, "64 digits of 0-9a-f") }
 
     fun fail(name: String, expected: String): Nothing =
-        throw JsonError("$where: $name is ${if (name in plain) shown(plain[name]) else "missing"}, expected $expected")
+        throw JsonError("$where: ${name.take(MAX_SHOWN)} is ${if (name in plain) shown(plain[name]) else "missing"}, expected $expected")
 
     companion object {
         private val DIGEST = Regex("[0-9a-f]{64}")
 
         /** @throws JsonError [value] is no object. */
         fun of(value: Any?, where: String): Fields =
-            Fields(value as? Map<*, *> ?: throw JsonError("$where is ${shown(value)}, expected an object"), where)
+            Fields(asObject(value) ?: throw JsonError("$where is ${shown(value)}, expected an object"), where)
     }
 }
+
+@Suppress("UNCHECKED_CAST") // parseJson makes no other maps
+private fun asObject(value: Any?): Map<String, Any?>? = value as? Map<String, Any?>
 
 /** A JSON value for a message, cut to some characters. */
 internal fun shown(value: Any?): String {

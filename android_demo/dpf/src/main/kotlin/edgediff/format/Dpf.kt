@@ -1,0 +1,56 @@
+package edgediff.format
+
+import edgediff.ChecksumError
+import edgediff.FormatError
+import edgediff.LimitError
+import edgediff.TruncatedError
+import edgediff.VersionError
+import edgediff.diff.Diff
+import edgediff.diff.TensorDiff
+import java.io.File
+import java.io.IOException
+import java.io.RandomAccessFile
+
+/**
+ * The diff in the bytes of a `.dpf` file (`docs/format.md`).
+ *
+ * @throws FormatError the bytes break a rule of the format; the kind and the text say which.
+ */
+fun loads(bytes: ByteArray): Diff {
+    val (metaBytes, positionBytes, valueBytes, headBytes) = splitSections(bytes)
+    val meta = decodeMetadata(metaBytes)
+    val values = decodeValues(valueBytes, meta.nnz) // first: it bounds what positions may take
+    val positions = decodePositions(positionBytes, meta.tensors)
+    var start = 0
+    val tensors = meta.tensors.zip(positions) { entry, indices ->
+        TensorDiff(entry.name, entry.shape, indices, values.slice(start, entry.nnz).also { start += entry.nnz })
+    }
+    val head = decodeHead(headBytes, meta.task.outputs, meta.base.width)
+    return Diff(meta.base, meta.task, tensors, head, meta.provenance, values.levels)
+}
+
+/**
+ * The diff in [file].
+ *
+ * @throws FormatError the file is missing or breaks a rule of the format; the text names the file.
+ */
+fun readDpf(file: File): Diff = reading(file) { opened ->
+    checkSize(opened.length())
+    loads(ByteArray(opened.length().toInt()).also(opened::readFully))
+}
+
+/** Opens [file] for [read]; any error names it. */
+internal fun <T> reading(file: File, read: (RandomAccessFile) -> T): T = try {
+    RandomAccessFile(file, "r").use(read)
+} catch (error: IOException) {
+    throw FormatError("cannot read $file: ${error.message ?: "it ends too early"}", error)
+} catch (error: FormatError) {
+    val message = "$file: ${error.message}"
+    throw when (error) {
+        is VersionError -> VersionError(message, error)
+        is TruncatedError -> TruncatedError(message, error)
+        is ChecksumError -> ChecksumError(message, error)
+        is LimitError -> LimitError(message, error)
+        else -> FormatError(message, error)
+    }
+}

@@ -1,0 +1,44 @@
+package edgediff.format
+
+import edgediff.FormatError
+import edgediff.diff.Base
+import edgediff.diff.Task
+import java.io.File
+import java.io.RandomAccessFile
+
+/**
+ * What the front of a `.dpf` file tells, enough for a catalogue of tasks.
+ *
+ * @property nnz how many encoder parameters are changed.
+ * @property tensors how many of the encoder's tensors have a changed entry.
+ * @property provenance how the diff came about, keys and values for people.
+ * @property fileBytes the size of the whole file.
+ */
+class Header(
+    val base: Base,
+    val task: Task,
+    val nnz: Int,
+    val tensors: Int,
+    val provenance: Map<String, String>,
+    val fileBytes: Long,
+)
+
+/**
+ * The header of [file], from its first bytes to the end of META, whose checksum alone is checked.
+ *
+ * @throws FormatError the file is missing, or what is read of it breaks a rule of the format; the text names the file.
+ */
+fun readHeader(file: File): Header = reading(file) { opened ->
+    val size = opened.length()
+    checkSize(size)
+    val front = opened.front(minOf(size, (HEADER_BYTES + SECTION_HEADER_BYTES).toLong()).toInt())
+    checkHeader(front, size)
+    val section = sectionAt(front, HEADER_BYTES, "META", size)
+    val meta = decodeMetadata(section.content(opened.front(section.end)))
+    Header(meta.base, meta.task, meta.nnz, meta.tensors.size, meta.provenance, size)
+}
+
+private fun RandomAccessFile.front(length: Int): ByteArray {
+    seek(0)
+    return ByteArray(length).also(::readFully)
+}

@@ -1,0 +1,151 @@
+package edgediff.format
+
+import edgediff.FormatError
+import edgediff.LimitError
+import edgediff.diff.Base
+import edgediff.diff.Task
+
+private const val MAX_METADATA_BYTES = 1 shl 20
+private const val MAX_NUMEL = 1L shl 40
+private const val MAX_NNZ = 1 shl 26
+private const val MAX_TENSORS = 4096
+private const val MAX_DIMENSIONS = 8
+private const val MAX_NAME_CHARACTERS = 512
+private const val MAX_WIDTH = 1L shl 20
+private const val MAX_HEAD_VALUES = 1L shl 24
+private const val MAX_PROVENANCE_KEYS = 64
+private const val MAX_PROVENANCE_KEY = 64
+private const val MAX_PROVENANCE_VALUE = 1024
+
+/** One row of the table of tensors: a tensor's name, shape and count of changed entries. */
+internal class TensorEntry(val name: String, val shape: List<Long>, val nnz: Int)
+
+/** The content of META. */
+internal class Metadata(
+    val base: Base,
+    val task: Task,
+    val provenance: Map<String, String>,
+    val tensors: List<TensorEntry>,
+) {
+    /** How many entries change. */
+    val nnz: Int get() = tensors.sumOf { it.nnz }
+}
+
+/**
+ * Section META, every field checked.
+ *
+ * @throws FormatError of the kind that says what is wrong.
+ */
+internal fun decodeMetadata(data: ByteArray): Metadata {
+    val text = inflate(data, 0, data.size, MAX_METADATA_BYTES, "META")
+    val plain = try {
+        parseJson(text)
+    } catch (error: JsonError) {
+        throw FormatError("section META is not JSON that the format allows: ${error.message}", error)
+    }
+    try {
+        val fields = Fields.of(plain, "section META")
+        fields.expectExactly("base", "head", "provenance", "task", "tensors")
+        val task = taskOf(fields.fields("task"))
+        val base = baseOf(fields.fields("base"))
+        checkHeadRows(fields.integer("head"), task, base)
+        return Metadata(base, task, provenanceOf(fields.fields("provenance")), tensorsOf(fields.array("tensors")))
+    } catch (error: JsonError) {
+        throw FormatError(error.message.orEmpty(), error)
+    }
+}
+
+/** A JSON object that names a base. */
+internal fun baseOf(fields: Fields): Base {
+    fields.expectExactly("name", "fingerprint", "parameters", "width")
+    return Base(
+        name = fields.text("name"),
+        fingerprint = fields.digest("fingerprint"),
+        parameters = fields.integer("parameters", 1..MAX_NUMEL),
+        width = fields.integer("width", 1..MAX_WIDTH).toInt(),
+    )
+}
+
+private fun checkHeadRows(rows: Long, task: Task, base: Base) {
+    if (rows != task.outputs.toLong() || rows * base.width > MAX_HEAD_VALUES) {
+        throw FormatError(
+            "section META: the head has $rows rows, the task needs ${task.outputs}," +
+                " the width ${base.width} allows ${MAX_HEAD_VALUES / base.width}",
+        )
+    }
+}
+
+private fun provenanceOf(fields: Fields): Map<String, String> {
+    if (fields.names.size > MAX_PROVENANCE_KEYS) {
+        throw LimitError("${fields.where}: ${fields.names.size} keys, at most $MAX_PROVENANCE_KEYS")
+    }
+    return fields.names.associateWith { key ->
+        val value = fields.text(key)
+        if (characters(key) > MAX_PROVENANCE_KEY || characters(value) > MAX_PROVENANCE_VALUE) {
+            throw LimitError(
+                "${fields.where}: ${shown(key)} has ${characters(key)} and ${characters(value)} characters," +
+                    " at most $MAX_PROVENANCE_KEY and $MAX_PROVENANCE_VALUE",
+            )
+        }
+        value
+    }
+}
+
+private fun tensorsOf(rows: List<*>): List<TensorEntry> {
+    if (rows.size > MAX_TENSORS) throw LimitError("section META has ${rows.size} tensors, at most $MAX_TENSORS")
+    val entries = rows.map(::tensorOf)
+    for ((before, after) in entries.zipWithNext()) {
+        if (compareByCodePoints(before.name, after.name) >= 0) {
+            throw FormatError("section META: the tensors are not in strictly ascending order of their names")
+        }
+    }
+    var nnz = 0L
+    for (entry in entries) nnz += entry.nnz
+    if (nnz > MAX_NNZ) throw LimitError("section META: $nnz entries change, the format allows $MAX_NNZ")
+    return entries
+}
+
+private fun tensorOf(row: Any?): TensorEntry {
+    val (name, sizes, nnz) = (row as? List<*>)?.takeIf { it.size == 3 } ?: listOf(null, null, null)
+    if (name !is String || sizes !is List<*> || nnz !is Number || nnz is Double) {
+        throw FormatError("section META: ${shown(row)} is no tensor, expected [name, shape, nnz]")
+    }
+    if (characters(name) !in 1..MAX_NAME_CHARACTERS) {
+        throw FormatError("section META: a tensor's name has ${characters(name)} characters, expected 1 to $MAX_NAME_CHARACTERS")
+    }
+    val shape = shapeOf(sizes, MAX_NUMEL) ?: throw FormatError("tensor ${shown(name)}: ${shown(sizes)} is no shape")
+    val numel = numel(shape)
+    if (nnz !is Long || nnz !in 1..numel) throw FormatError("tensor ${shown(name)}: ${shown(nnz)} changed of $numel entries")
+    if (nnz > MAX_NNZ) throw LimitError("tensor ${shown(name)}: $nnz entries change, the format allows $MAX_NNZ in all")
+    return TensorEntry(name, shape, nnz.toInt())
+}
+
+/** 1 to 8 integers above 0 whose product is at most [maxNumel], or null if [sizes] are not. */
+internal fun shapeOf(sizes: List<*>, maxNumel: Long): List<Long>? {
+    if (sizes.size !in 1..MAX_DIMENSIONS) return null
+    var left = maxNumel
+    return sizes.map { size ->
+        if (size !is Long || size !in 1..left) return null
+        left /= size
+        size
+    }
+}
+
+/** How many entries a tensor of [shape] has. */
+internal fun numel(shape: List<Long>): Long = shape.fold(1L, Long::times)
+
+private fun characters(text: String): Int = text.codePointCount(0, text.length)
+
+/** As Python orders texts; Kotlin would put U+E000 after U+10000. */
+internal fun compareByCodePoints(one: String, other: String): Int {
+    var at = 0
+    while (at < minOf(one.length, other.length) && one[at] == other[at]) at++
+    if (at == one.length || at == other.length) return one.length - other.length
+    val inPair = one[at].isSurrogate() && other[at].isSurrogate()
+    return when {
+        inPair -> one[at] - other[at]
+        one[at].isSurrogate() -> 1
+        other[at].isSurrogate() -> -1
+        else -> one[at] - other[at]
+    }
+}
