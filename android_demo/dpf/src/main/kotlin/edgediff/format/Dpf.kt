@@ -14,9 +14,10 @@ import java.io.RandomAccessFile
 /**
  * The diff in the bytes of a `.dpf` file (`docs/format.md`).
  *
- * @throws FormatError the bytes break a rule of the format; the kind and the text say which.
+ * @throws FormatError the bytes break a rule of the format; the kind and the text say which. A [LimitError] too if the
+ *   format allows the diff, but there is no memory for it.
  */
-fun loads(bytes: ByteArray): Diff {
+fun loads(bytes: ByteArray): Diff = withinMemory {
     val (metaBytes, positionBytes, valueBytes, headBytes) = splitSections(bytes)
     val meta = decodeMetadata(metaBytes)
     val values = decodeValues(valueBytes, meta.nnz) // first: it bounds what positions may take
@@ -26,7 +27,7 @@ fun loads(bytes: ByteArray): Diff {
         TensorDiff(entry.name, entry.shape, indices, values.slice(start, entry.nnz).also { start += entry.nnz })
     }
     val head = decodeHead(headBytes, meta.task.outputs, meta.base.width)
-    return Diff(meta.base, meta.task, tensors, head, meta.provenance, values.levels)
+    Diff(meta.base, meta.task, tensors, head, meta.provenance, values.levels)
 }
 
 /**
@@ -39,9 +40,16 @@ fun readDpf(file: File): Diff = reading(file) { opened ->
     loads(ByteArray(opened.length().toInt()).also(opened::readFully))
 }
 
+/** Some kilobytes can hold 2^26 entries, as many as the format allows and more than most phones have memory for. */
+private inline fun <T> withinMemory(read: () -> T): T = try {
+    read()
+} catch (error: OutOfMemoryError) {
+    throw LimitError("the diff needs more memory than there is", error)
+}
+
 /** Opens [file] for [read]; any error names it. */
 internal fun <T> reading(file: File, read: (RandomAccessFile) -> T): T = try {
-    RandomAccessFile(file, "r").use(read)
+    withinMemory { RandomAccessFile(file, "r").use(read) }
 } catch (error: IOException) {
     throw FormatError("cannot read $file: ${error.message ?: "it ends too early"}", error)
 } catch (error: FormatError) {
