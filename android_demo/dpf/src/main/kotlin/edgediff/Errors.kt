@@ -47,5 +47,5 @@ class TruncatedError(message: String, cause: Throwable? = null) : FormatError(me
 /** A `.dpf` file whose bytes are not those that were written. */
 class ChecksumError(message: String, cause: Throwable? = null) : FormatError(message, cause)
 
-/** A `.dpf` file that asks for more than the format allows. */
+/** A `.dpf` file that asks for more than the format allows, or than there is memory for. */
 class LimitError(message: String, cause: Throwable? = null) : FormatError(message, cause)

@@ -30,7 +30,8 @@ fun readManifest(bundle: File): Manifest {
         throw BundleError("$bundle is no base bundle: it has no $MANIFEST_FILE (`edgediff export` makes one)")
     }
     val manifest = try {
-        if (file.length() > MAX_MANIFEST_BYTES) throw JsonError("it has ${file.length()} bytes, at most $MAX_MANIFEST_BYTES")
+        val size = file.length()
+        if (size > MAX_MANIFEST_BYTES) throw JsonError("it has $size bytes, at most $MAX_MANIFEST_BYTES")
         val fields = Fields.of(parseJson(file.readBytes()), "the manifest")
         val version = fields.integer("format_version")
         if (version != FORMAT_VERSION) {
@@ -97,7 +98,7 @@ private fun parametersOf(rows: List<*>, base: Base, bytes: Long): List<Parameter
     val parameters = rows.mapIndexed { number, row -> parameterOf(Fields.of(row, "parameter $number"), bytes) }
     for ((before, after) in parameters.zipWithNext()) {
         if (compareByCodePoints(before.name, after.name) >= 0) {
-            throw JsonError("parameter '${after.name}' stands after '${before.name}', expected the order of their names")
+            throw JsonError("parameter ${shown(after.name)} stands after ${shown(before.name)}, expected their order")
         }
     }
     if (parameters.distinctBy { it.initializer }.size < parameters.size) {

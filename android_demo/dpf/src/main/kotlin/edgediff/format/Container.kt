@@ -87,7 +87,8 @@ internal fun checkSize(size: Long) {
 internal fun checkHeader(front: ByteArray, size: Long) {
     val common = minOf(MAGIC.size, front.size)
     if (!front.copyOf(common).contentEquals(MAGIC.copyOf(common))) {
-        throw FormatError("not a .dpf file: it begins with ${front.take(common).joinToString(" ") { "%02x".format(it) }}")
+        val found = front.take(common).joinToString(" ") { "%02x".format(it) }
+        throw FormatError("not a .dpf file: it begins with $found")
     }
     if (front.size < HEADER_BYTES) throw TruncatedError("the file has $size bytes, a header alone has $HEADER_BYTES")
     val fields = littleEndian(front)
@@ -107,7 +108,9 @@ internal fun checkHeader(front: ByteArray, size: Long) {
 internal fun sectionAt(front: ByteArray, position: Int, name: String, size: Long): Section {
     val start = position + SECTION_HEADER_BYTES
     val end = size - DIGEST_BYTES
-    if (start > minOf(end, front.size.toLong())) throw TruncatedError("the file has $size bytes, it ends before section $name")
+    if (start > minOf(end, front.size.toLong())) {
+        throw TruncatedError("the file has $size bytes, it ends before section $name")
+    }
     val found = String(front, position, name.length, Charsets.ISO_8859_1)
     if (found != name) throw VersionError("section ${shown(found)} stands where version $VERSION has $name")
     val fields = littleEndian(front)

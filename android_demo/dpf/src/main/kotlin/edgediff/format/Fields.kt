@@ -12,9 +12,11 @@ internal class Fields private constructor(private val plain: Map<String, Any?>, 
 
     /** @throws JsonError it has a field that is not [expected], or lacks one. */
     fun expectExactly(vararg expected: String) {
-        if (names != expected.toSet()) {
-            throw JsonError("$where has the fields ${shown(names.joinToString())}, expected ${expected.joinToString()}")
-        }
+        if (names == expected.toSet()) return
+        val missing = expected.firstOrNull { it !in names }
+        val unknown = names.firstOrNull { it !in expected }
+        val found = if (missing != null) "lacks $missing" else "has the unknown field ${shown(unknown)}"
+        throw JsonError("$where $found, expected ${expected.joinToString()}")
     }
 
     /** @throws JsonError the field is no text or not there, as below with each other type. */
@@ -34,8 +36,10 @@ internal class Fields private constructor(private val plain: Map<String, Any?>, 
     fun digest(name: String): String =
         text(name).also { if (!DIGEST.matches(it)) fail(name, "64 digits of 0-9a-f") }
 
-    fun fail(name: String, expected: String): Nothing =
-        throw JsonError("$where: ${name.take(MAX_SHOWN)} is ${if (name in plain) shown(plain[name]) else "missing"}, expected $expected")
+    fun fail(name: String, expected: String): Nothing {
+        val found = if (name in names) shown(plain[name]) else "missing"
+        throw JsonError("$where: ${name.take(MAX_SHOWN)} is $found, expected $expected")
+    }
 
     companion object {
         private val DIGEST = Regex("[0-9a-f]{64}")

@@ -18,7 +18,8 @@ internal class JsonError(message: String, cause: Throwable? = null) : Exception(
  *
  * A key that stands twice means the last. Takes time and memory in proportion to the bytes.
  *
- * @throws JsonError not such a text; one with half a surrogate pair, deeper than 64, or a number of over 1,000 characters.
+ * @throws JsonError not such a text; or one with half a surrogate pair, nested deeper than 64, or with a number of more
+ *   than 1,000 characters.
  */
 internal fun parseJson(bytes: ByteArray): Any? {
     val decoder = Charsets.UTF_8.newDecoder()

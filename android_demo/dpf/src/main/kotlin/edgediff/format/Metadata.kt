@@ -110,13 +110,16 @@ private fun tensorOf(row: Any?): TensorEntry {
     if (name !is String || sizes !is List<*> || nnz !is Number || nnz is Double) {
         throw FormatError("section META: ${shown(row)} is no tensor, expected [name, shape, nnz]")
     }
-    if (characters(name) !in 1..MAX_NAME_CHARACTERS) {
-        throw FormatError("section META: a tensor's name has ${characters(name)} characters, expected 1 to $MAX_NAME_CHARACTERS")
+    val characters = characters(name)
+    if (characters !in 1..MAX_NAME_CHARACTERS) {
+        throw FormatError("section META: a tensor's name of $characters characters, expected 1 to $MAX_NAME_CHARACTERS")
     }
     val shape = shapeOf(sizes, MAX_NUMEL) ?: throw FormatError("tensor ${shown(name)}: ${shown(sizes)} is no shape")
     val numel = numel(shape)
-    if (nnz !is Long || nnz !in 1..numel) throw FormatError("tensor ${shown(name)}: ${shown(nnz)} changed of $numel entries")
-    if (nnz > MAX_NNZ) throw LimitError("tensor ${shown(name)}: $nnz entries change, the format allows $MAX_NNZ in all")
+    if (nnz !is Long || nnz !in 1..numel) {
+        throw FormatError("tensor ${shown(name)}: ${shown(nnz)} changed of $numel entries")
+    }
+    if (nnz > MAX_NNZ) throw LimitError("tensor ${shown(name)}: $nnz entries change, at most $MAX_NNZ in all")
     return TensorEntry(name, shape, nnz.toInt())
 }
 

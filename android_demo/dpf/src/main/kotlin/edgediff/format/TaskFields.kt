@@ -6,7 +6,7 @@ import edgediff.diff.Task
 
 private const val DEFAULT_LABEL = "label"
 private const val DEFAULT_ANSWERS = "answers"
-private const val DEFAULT_MAX_LENGTH = 128L
+private const val DEFAULT_MAX_LENGTH = 128
 private val MAX_LENGTHS = 3L..65_535L
 private val KEYS = listOf("name", "kind", "text", "text_pair", "label", "metric", "answers", "labels", "max_length")
 private val NAMED = listOf(Kind.CLASSIFICATION, Kind.MULTI_LABEL, Kind.TOKEN_CLASSIFICATION)
@@ -42,7 +42,7 @@ internal fun taskOf(fields: Fields): Task {
         labels = labelsOf(fields, kind),
         metric = metricOf(fields, kind),
         answers = if (answering) optional(fields, "answers") ?: DEFAULT_ANSWERS else null,
-        maxLength = (if ("max_length" in fields.names) fields.integer("max_length", MAX_LENGTHS) else DEFAULT_MAX_LENGTH).toInt(),
+        maxLength = maxLengthOf(fields),
     )
 }
 
@@ -70,6 +70,9 @@ private fun labelsOf(fields: Fields, kind: Kind): List<String> {
     }
     return labels
 }
+
+private fun maxLengthOf(fields: Fields): Int =
+    if ("max_length" in fields.names) fields.integer("max_length", MAX_LENGTHS).toInt() else DEFAULT_MAX_LENGTH
 
 private fun filled(fields: Fields, name: String): String =
     fields.text(name).ifEmpty { fields.fail(name, "a text that is not empty") }

@@ -13,7 +13,7 @@ private const val LEVEL_BYTES = 2
  * @property codes one for each changed entry of all tensors: below `levels.size` for a level, else for its negative.
  */
 internal class Values(val levels: FloatArray, private val codes: ByteArray) {
-    private val meanings = FloatArray(2 * levels.size) { if (it < levels.size) levels[it] else -levels[it - levels.size] }
+    private val meanings = levels + FloatArray(levels.size) { -levels[it] }
 
     /** The [count] values from the one numbered [start]. */
     fun slice(start: Int, count: Int) = FloatArray(count) { meanings[codes[start + it].toInt() and 0xFF] }
@@ -38,7 +38,9 @@ internal fun decodeValues(data: ByteArray, count: Int): Values {
         throw FormatError("section VALS: the levels are not finite, above zero and strictly ascending")
     }
     val codes = inflate(data, codesAt, data.size, count, "VALS")
-    if (codes.size != count) throw TruncatedError("section VALS holds ${codes.size} codes, the tensors have $count entries")
+    if (codes.size != count) {
+        throw TruncatedError("section VALS holds ${codes.size} codes, the tensors have $count entries")
+    }
     for (code in codes) {
         if (code.toInt() and 0xFF >= 2 * levelCount) {
             throw FormatError("section VALS holds the code ${code.toInt() and 0xFF}, $levelCount levels have fewer")

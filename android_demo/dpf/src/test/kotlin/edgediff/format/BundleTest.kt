@@ -16,7 +16,8 @@ private val MANIFEST = """
      "inputs": ["input_ids", "attention_mask"], "pooled": "pooler",
      "parameters": [
        {"name": "bias", "shape": [3], "initializer": "x.bias", "transposed": false, "offset": 0, "length": 12},
-       {"name": "weight", "shape": [2, 4], "initializer": "x.weight", "transposed": true, "offset": 4096, "length": 32}],
+       {"name": "weight", "shape": [2, 4], "initializer": "x.weight", "transposed": true,
+        "offset": 4096, "length": 32}],
      "equal": [], "tied": [],
      "files": {"model.onnx": {"bytes": 5, "sha256": "$DIGEST"}, "tokenizer.json": {"bytes": 2, "sha256": "$DIGEST"},
                "weights.bin": {"bytes": 4128, "sha256": "$DIGEST"}}}
@@ -77,7 +78,7 @@ class BundleTest {
 
     @Test
     fun `another version is refused, whatever else it has`() =
-        assertRefused("is of format version 2, this edgediff knows 1", "\"format_version\": 1", "\"format_version\": 2, \"new\": 1")
+        assertRefused("is of format version 2, this edgediff knows 1", "_version\": 1", "_version\": 2, \"new\": 1")
 
     @Test
     fun `what is no JSON is refused`() {
@@ -90,8 +91,8 @@ class BundleTest {
     @Test
     fun `a field that is missing, unknown or of the wrong type is named`() {
         assertRefused("format_version is missing", "\"format_version\": 1,", "")
-        assertRefused("expected format_version, base", "\"tied\": [],", "")
-        assertRefused("has the fields", "\"tied\": [],", "\"tied\": [], \"new\": 1,")
+        assertRefused("has the unknown field 'new'", "\"tied\": [],", "\"tied\": [], \"new\": 1,")
+        assertRefused("the manifest lacks equal", "\"equal\": [],", "")
         for ((field, old, new) in listOf(
             Triple("format_version", "_version\": 1", "_version\": 1.0"),
             Triple("max_length", "512", "\"512\""),

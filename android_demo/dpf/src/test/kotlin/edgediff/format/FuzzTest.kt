@@ -67,7 +67,7 @@ private fun checkSound(diff: Diff) {
 
 /** How much may be allocated in all: in proportion to the file, to what it inflates to, entries, rows and columns. */
 private fun allowedBytes(data: ByteArray): Long {
-    var allowed = (2L shl 20) + 8L * data.size
+    var allowed = (4L shl 20) + 8L * data.size // a stream may inflate to 2^20 bytes before it is refused
     try {
         val (meta, indx) = splitSections(data)
         allowed += 200L * inflate(meta, 0, meta.size, 1 shl 20, "META").size

@@ -133,6 +133,6 @@ private fun thawed(value: Any?): Any? = when (value) {
 private fun writeJson(value: Any?): String = when (value) {
     is Map<*, *> -> value.entries.joinToString(",", "{", "}") { "${writeJson(it.key)}:${writeJson(it.value)}" }
     is List<*> -> value.joinToString(",", "[", "]", transform = ::writeJson)
-    is String -> value.map { if (it.isLetterOrDigit()) "$it" else "\\u%04x".format(it.code) }.joinToString("", "\"", "\"")
+    is String -> value.toList().joinToString("", "\"", "\"") { "\\u%04x".format(it.code) }
     else -> value.toString()
 }
