@@ -11,7 +11,7 @@ const val WEIGHTS_FILE = "weights.bin"
 const val TOKENIZER_FILE = "tokenizer.json"
 
 private const val FORMAT_VERSION = 1L
-private const val MAX_MANIFEST_BYTES = 1L shl 24
+private const val MAX_MANIFEST_BYTES = 1L shl 22
 private const val FLOAT_BYTES = 4
 private const val MATRIX_AXES = 2
 private val INPUTS = listOf("input_ids", "attention_mask", "token_type_ids")
