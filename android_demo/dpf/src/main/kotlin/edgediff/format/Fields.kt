@@ -27,7 +27,12 @@ internal class Fields private constructor(private val plain: Map<String, Any?>, 
     fun integer(name: String, allowed: LongRange): Long =
         integer(name).also { if (it !in allowed) fail(name, "an integer from ${allowed.first} to ${allowed.last}") }
 
+    fun number(name: String): Double = (plain[name] as? Number)?.toDouble() ?: fail(name, "a number")
+
     fun boolean(name: String): Boolean = plain[name] as? Boolean ?: fail(name, "true or false")
+
+    /** Whether the field is there and null. */
+    fun isNull(name: String): Boolean = name in names && plain[name] == null
 
     fun array(name: String): List<*> = plain[name] as? List<*> ?: fail(name, "an array")
 

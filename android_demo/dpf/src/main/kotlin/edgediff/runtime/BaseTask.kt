@@ -1,0 +1,67 @@
+package edgediff.runtime
+
+import edgediff.BaseMismatchError
+import edgediff.TaskError
+import edgediff.diff.Base
+import edgediff.diff.Diff
+import edgediff.diff.Task
+import edgediff.format.Manifest
+import edgediff.format.readDpf
+import java.io.File
+
+/**
+ * A task of an open base.
+ *
+ * @property name by which it is asked for.
+ * @property file its `.dpf` file.
+ * @property definition what the file says of the task.
+ * @property fileBytes the file's size.
+ */
+class BaseTask internal constructor(
+    val name: String,
+    val file: File,
+    val definition: Task,
+    val fileBytes: Long,
+) {
+    /** The head as inputs of the graph, from the first use on. */
+    internal var head: HeadFeeds? = null
+
+    /**
+     * The diff, read now.
+     *
+     * @throws edgediff.FormatError the file is damaged.
+     * @throws BaseMismatchError it does not fit the base.
+     * @throws TaskError it holds another task than when it was added.
+     */
+    internal fun diff(manifest: Manifest, bundle: File): Diff {
+        val diff = readDpf(file)
+        checkBase(manifest, diff, bundle, file)
+        if (diff.task != definition) throw TaskError("$file is of another task than when it was added: add it again")
+        return diff
+    }
+}
+
+/** @throws BaseMismatchError [diff] was made for another base, or for one with other parameters. */
+private fun checkBase(manifest: Manifest, diff: Diff, bundle: File, file: File) {
+    checkFingerprint(manifest, diff.base, bundle, file)
+    val parameters = manifest.parameters.associateBy { it.name }
+    for (tensor in diff.tensors) {
+        val parameter = parameters[tensor.name]
+            ?: throw BaseMismatchError("$file changes ${tensor.name}, which the base $bundle does not have")
+        if (parameter.shape != tensor.shape) {
+            throw BaseMismatchError(
+                "$file changes ${tensor.name} of shape ${tensor.shape}, the base $bundle has ${parameter.shape}",
+            )
+        }
+    }
+}
+
+/** @throws BaseMismatchError [base] is not the one of [bundle]; the text holds both fingerprints. */
+internal fun checkFingerprint(manifest: Manifest, base: Base, bundle: File, file: File) {
+    if (base.fingerprint != manifest.base.fingerprint || base.width != manifest.base.width) {
+        throw BaseMismatchError(
+            "$file was made for the base ${base.name} with fingerprint ${base.fingerprint}," +
+                " but $bundle holds ${manifest.base.name} with fingerprint ${manifest.base.fingerprint}",
+        )
+    }
+}
