@@ -4,7 +4,7 @@ import ai.onnxruntime.OrtSession
 import edgediff.diff.Diff
 
 /** One session for all diffs; a switch writes the base's values back and the next diff's in. */
-internal class LivePatcher(private val live: LiveSession) : Patcher {
+internal class LivePatcher(internal val live: LiveSession) : Patcher {
     override val mode get() = Mode.LIVE
     override val session: OrtSession get() = live.session
 
