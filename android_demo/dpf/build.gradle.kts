@@ -8,6 +8,7 @@ plugins {
 dependencies {
     compileOnly(libs.onnxruntime) // an app takes onnxruntime-android, the same classes with Android's libraries
     testImplementation(libs.onnxruntime)
+    testImplementation(platform(libs.junit.bom)) // kotlin-test-junit5 asks for an older one
     testImplementation(libs.kotlin.test)
     testImplementation(libs.junit.jupiter)
     testRuntimeOnly(libs.junit.launcher)

@@ -10,7 +10,10 @@ private const val ROUNDS = 200
 private const val TOKENS = 16
 
 /**
- * What live mode costs on this machine, medians in milliseconds: `scripts/android_timing`.
+ * What live mode costs on this machine, medians in milliseconds:
+ *
+ *     mvn -f android_demo/dpf test-compile org.codehaus.mojo:exec-maven-plugin:3.6.2:java \
+ *         -Dexec.mainClass=edgediff.runtime.TimingKt -Dexec.classpathScope=test
  */
 fun main() {
     val manifest = readManifest(Fixtures.base)
