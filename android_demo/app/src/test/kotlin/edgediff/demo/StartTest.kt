@@ -1,0 +1,80 @@
+package edgediff.demo
+
+import android.view.View
+import android.widget.Spinner
+import java.io.File
+import java.io.RandomAccessFile
+import kotlin.test.assertEquals
+import kotlin.test.assertFalse
+import kotlin.test.assertTrue
+import org.junit.Rule
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.annotation.Config
+
+@RunWith(RobolectricTestRunner::class)
+@Config(sdk = [34])
+class StartTest {
+    @get:Rule
+    internal val phone = Phone(installed = false)
+    private val pushed: File get() = checkNotNull(RuntimeEnvironment.getApplication().getExternalFilesDir(null))
+
+    @Test
+    fun `without a base the screen says how to get one, and nothing can be asked`() {
+        phone.start()
+        assertEquals(
+            "There is no base on this phone: run android_demo/push on a computer that it is connected to.",
+            phone.read(R.id.problem),
+        )
+        assertEquals("No base is open", phone.read(R.id.status))
+        assertTrue(listOf(R.id.ask, R.id.measure, R.id.open_file).none { phone.view<View>(it).isEnabled })
+    }
+
+    @Test
+    fun `a base that is pushed meanwhile is opened when the user comes back`() {
+        phone.start()
+        phone.install(pushed)
+        phone.leaveAndReturn()
+        assertFalse(phone.isShown(R.id.problem))
+        assertEquals(3, phone.view<Spinner>(R.id.tasks).count)
+        phone.type("stop the music")
+        phone.choose("voice-commands")
+        phone.tap(R.id.ask)
+        assertEquals("stop_music", phone.read(R.id.headline))
+    }
+
+    @Test
+    fun `a base without tasks can take one, and says that it has none`() {
+        phone.install(pushed)
+        File(pushed, "tasks").deleteRecursively()
+        phone.start()
+        assertTrue(phone.read(R.id.status).startsWith("0 tasks on one base"))
+        assertFalse(phone.view<View>(R.id.ask).isEnabled)
+        assertTrue(phone.view<View>(R.id.open_file).isEnabled)
+    }
+
+    @Test
+    fun `a half-pushed base is told in one sentence`() {
+        phone.install(pushed)
+        RandomAccessFile(File(pushed, "base/weights.bin"), "rw").use { it.setLength(1000) }
+        phone.start()
+        val sentence = phone.read(R.id.problem)
+        assertTrue(sentence.startsWith("base/weights.bin has 1000 bytes, the manifest states "), sentence)
+    }
+
+    @Test
+    fun `a bad task among good ones is told, and the others are there`() {
+        phone.install(phone.files)
+        File(phone.files, "tasks/broken.dpf").writeText("no diff")
+        phone.start()
+        assertTrue(phone.read(R.id.problem).startsWith("tasks/broken.dpf"), phone.read(R.id.problem))
+        assertEquals(3, phone.view<Spinner>(R.id.tasks).count)
+    }
+
+    @Test
+    fun `an app without models lists none`() {
+        assertEquals(emptyList(), RuntimeEnvironment.getApplication().assets.packed())
+    }
+}
