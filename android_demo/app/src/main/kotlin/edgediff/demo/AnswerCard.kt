@@ -32,7 +32,10 @@ class AnswerCard(private val card: View) {
     private val more: TextView = card.findViewById(R.id.more)
     private val cut: View = card.findViewById(R.id.cut)
     private val facts: TextView = card.findViewById(R.id.facts)
-    private val percent = NumberFormat.getPercentInstance().apply { maximumFractionDigits = 1 }
+    private val percent = NumberFormat.getPercentInstance().apply {
+        minimumFractionDigits = 1
+        maximumFractionDigits = 1
+    }
     private var shown: Outcome? = null
 
     /** Shows what was found. */
@@ -73,11 +76,14 @@ class AnswerCard(private val card: View) {
     }
 
     private fun showWords(answer: LabelledWords) {
-        headline.text = card.context.marked(answer, ::isLabelled)
-        for (word in answer.words.filter(::isLabelled)) {
-            addBar(resources.getString(R.string.word, word.word, word.label), word.probability)
+        val labelled = answer.words.filter(::isLabelled)
+        headline.text = if (labelled.isEmpty()) {
+            resources.getString(R.string.no_words)
+        } else {
+            resources.getQuantityString(R.plurals.words, labelled.size, labelled.size)
         }
-        if (bars.childCount == 0) more.showOrHide(resources.getString(R.string.no_words))
+        passage.showOrHide(card.context.marked(answer, ::isLabelled))
+        for (word in labelled) addBar(resources.getString(R.string.word, word.word, word.label), word.probability)
     }
 
     private fun addBar(label: String, score: Double) {

@@ -21,6 +21,7 @@ class Work(
 ) : AutoCloseable {
     internal val thread: ExecutorService = Executors.newSingleThreadExecutor()
     private val main = Handler(Looper.getMainLooper())
+    private var jobs = 0
 
     var state = state
         private set(value) {
@@ -67,6 +68,7 @@ class Work(
 
     /** Does [job] on the thread, and then on the main thread what follows from it. */
     private fun <T> perform(job: () -> T, then: State.(T) -> State) {
+        jobs++
         state = state.copy(busy = true, problem = null)
         thread.execute {
             val following = try {
@@ -77,7 +79,7 @@ class Work(
             } catch (error: IOException) {
                 telling(error)
             }
-            main.post { state = following(state).copy(busy = false) }
+            main.post { state = following(state).copy(busy = --jobs > 0) }
         }
     }
 

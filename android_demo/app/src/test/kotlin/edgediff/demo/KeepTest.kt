@@ -83,6 +83,6 @@ class KeepTest {
     private fun all(): List<Any?> = listOf(
         phone.view<Spinner>(R.id.tasks).selectedItem,
         phone.bars(),
-    ) + listOf(R.id.text, R.id.pair, R.id.asked_task, R.id.headline, R.id.facts, R.id.median, R.id.status)
+    ) + listOf(R.id.text, R.id.pair, R.id.asked_task, R.id.headline, R.id.passage, R.id.facts, R.id.median, R.id.status)
         .map { phone.isShown(it) to phone.read(it) }
 }

@@ -128,7 +128,7 @@ class LooksTest {
         phone.start()
         show(Answer(listOf("joy", "surprise"), null, mapOf("anger" to 0.01, "joy" to 0.9, "surprise" to 0.7)))
         assertEquals("joy, surprise", phone.read(R.id.headline))
-        assertEquals(listOf("joy: 90%", "surprise: 70%", "anger: 1%"), phone.bars())
+        assertEquals(listOf("joy: 90.0%", "surprise: 70.0%", "anger: 1.0%"), phone.bars())
         show(Answer(emptyList(), null, mapOf("anger" to 0.01)))
         assertEquals("No label is likely", phone.read(R.id.headline))
     }

@@ -5,6 +5,7 @@ import android.os.Looper
 import android.os.Parcel
 import android.view.View
 import android.view.ViewGroup
+import android.widget.EditText
 import android.widget.Spinner
 import android.widget.TextView
 import edgediff.runtime.Mode
@@ -90,7 +91,10 @@ internal class Phone(private val installed: Boolean = true) : ExternalResource()
         settle()
     }
 
-    fun type(text: String, field: Int = R.id.text) = view<TextView>(field).setText(text)
+    fun type(text: String, field: Int = R.id.text) = view<EditText>(field).run {
+        setText(text)
+        setSelection(length())
+    }
 
     fun tap(button: Int) {
         check(view<View>(button).isEnabled)

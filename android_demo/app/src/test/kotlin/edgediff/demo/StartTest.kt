@@ -1,9 +1,12 @@
 package edgediff.demo
 
+import android.content.res.AssetManager
 import android.view.View
 import android.widget.Spinner
 import java.io.File
 import java.io.RandomAccessFile
+import java.util.zip.ZipEntry
+import java.util.zip.ZipOutputStream
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertTrue
@@ -74,7 +77,23 @@ class StartTest {
     }
 
     @Test
-    fun `an app without models lists none`() {
-        assertEquals(emptyList(), RuntimeEnvironment.getApplication().assets.packed())
+    fun `models that come with the app are listed, with their sizes and bytes`() {
+        val apk = File(phone.cache, "models.apk")
+        val files = mapOf("base/base.json" to "{}", "tasks/a.dpf" to "a task", "other/file" to "none of it")
+        ZipOutputStream(apk.outputStream()).use { zip ->
+            for ((path, text) in files) {
+                zip.putNextEntry(ZipEntry("assets/$path"))
+                zip.write(text.toByteArray())
+            }
+        }
+        val assets = RuntimeEnvironment.getApplication().assets
+        assertEquals(emptyList(), assets.packed())
+        AssetManager::class.java.getMethod("addAssetPath", String::class.java).invoke(assets, apk.path)
+        val found = assets.packed().associateBy { it.path }
+        assertEquals(setOf("base/base.json", "tasks/a.dpf"), found.keys)
+        for ((path, packed) in found) {
+            assertEquals(files.getValue(path), packed.open().use { it.readBytes().decodeToString() })
+            assertEquals(files.getValue(path).length.toLong(), packed.bytes)
+        }
     }
 }

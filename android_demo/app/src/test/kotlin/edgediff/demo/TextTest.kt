@@ -62,7 +62,7 @@ class TextTest {
             assertEquals(labels[row], phone.read(R.id.headline), text)
             phone.choose("command-words")
             phone.tap(R.id.ask)
-            assertEquals(words[row].words.joinToString(" ") { it.word }, phone.read(R.id.headline))
+            assertEquals(words[row].words.joinToString(" ") { it.word }, phone.read(R.id.passage))
         }
     }
 
@@ -87,8 +87,8 @@ class TextTest {
         assertEquals(MAX_CHARACTERS, phone.read(R.id.text).length)
         phone.tap(R.id.ask)
         assertTrue(phone.isShown(R.id.cut))
-        val shown = phone.read(R.id.headline)
+        val shown = phone.read(R.id.passage)
         phone.killAndReturn()
-        assertEquals(shown, phone.read(R.id.headline))
+        assertEquals(shown, phone.read(R.id.passage))
     }
 }
