@@ -1,6 +1,7 @@
 package edgediff.demo
 
 import android.content.res.Resources
+import edgediff.EdgeDiffError
 import java.text.NumberFormat
 
 private const val MEGABYTE = 1e6
@@ -10,7 +11,7 @@ fun Resources.sentence(error: Exception, places: Places): String = when (error) 
     is NoBaseProblem -> getString(R.string.no_base)
     is NoTaskProblem -> getString(R.string.no_task)
     is NoSpaceProblem -> getString(R.string.no_space, megabytes(error.needed), megabytes(error.free))
-    is edgediff.EdgeDiffError -> places.shorten(error.message.orEmpty())
+    is EdgeDiffError -> places.shorten(error.message.orEmpty())
     else -> getString(R.string.no_file, places.shorten(error.message ?: error.javaClass.simpleName))
 }
 

@@ -79,7 +79,10 @@ class Work(
             } catch (error: IOException) {
                 telling(error)
             }
-            main.post { state = following(state).copy(busy = --jobs > 0) }
+            main.post {
+                jobs--
+                state = following(state).copy(busy = jobs > 0)
+            }
         }
     }
 

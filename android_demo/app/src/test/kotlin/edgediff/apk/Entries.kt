@@ -10,7 +10,7 @@ import java.util.zip.ZipEntry
  * A file in a zip.
  *
  * @property offset where its first byte lies in the zip.
- * @property bytes how many it takes there.
+ * @property bytes how many it takes there, with its header and the padding before it.
  */
 class Entry(val name: String, val stored: Boolean, val offset: Long, val bytes: Long)
 
@@ -35,7 +35,12 @@ fun entries(zip: File): List<Entry> = RandomAccessFile(zip, "r").use { file ->
         val start = central.getInt(42).toLong()
         val local = at(start, LOCAL_BYTES)
         place += CENTRAL_BYTES + nameBytes + central.getShort(30) + central.getShort(32)
-        val offset = start + LOCAL_BYTES + local.getShort(26) + local.getShort(28)
-        Entry(name, central.getShort(10).toInt() == ZipEntry.STORED, offset, central.getInt(20).toLong())
+        val front = LOCAL_BYTES + local.getShort(26) + local.getShort(28)
+        Entry(
+            name = name,
+            stored = central.getShort(10).toInt() == ZipEntry.STORED,
+            offset = start + front,
+            bytes = front + central.getInt(20).toLong(),
+        )
     }
 }

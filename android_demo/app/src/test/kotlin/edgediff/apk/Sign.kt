@@ -25,11 +25,12 @@ fun main(arguments: Array<String>) {
     if (faults.isNotEmpty()) exitProcess(1)
 }
 
-/** Signs by the schemes that Android 7 and 9 brought; native libraries begin at a page of memory, 16 KB on newer phones. */
+/** Signs by the schemes of Android 7 and 9; native libraries begin at a page of memory, of 16 KB on newer phones. */
 fun sign(unsigned: File, signed: File, keys: File) {
     val store = KeyStore.getInstance(keys, PASSWORD)
     val key = KeyConfig.Jca(store.getKey(ALIAS, PASSWORD) as PrivateKey)
-    val signer = ApkSigner.SignerConfig.Builder(ALIAS, key, listOf(store.getCertificate(ALIAS) as X509Certificate)).build()
+    val certificates = listOf(store.getCertificate(ALIAS) as X509Certificate)
+    val signer = ApkSigner.SignerConfig.Builder(ALIAS, key, certificates).build()
     ApkSigner.Builder(listOf(signer))
         .setInputApk(unsigned)
         .setOutputApk(signed)
@@ -44,23 +45,30 @@ fun sign(unsigned: File, signed: File, keys: File) {
 }
 
 /** Why Android would not take [apk], one sentence each. */
-fun faults(apk: File): List<String> {
+fun faults(apk: File): List<String> = (unsigned(apk) + misplaced(apk) + tooLarge(apk)).map { "$apk $it" }
+
+private fun unsigned(apk: File): List<String> {
     val result = ApkVerifier.Builder(apk).build().verify()
-    val errors = (result.errors + result.v2SchemeSigners.flatMap { it.errors } + result.v3SchemeSigners.flatMap { it.errors })
-        .map { "$apk: $it" }
-    val unsigned = if (result.isVerified && result.isVerifiedUsingV3Scheme) emptyList() else listOf("$apk is not signed")
-    val misplaced = entries(apk).mapNotNull { entry ->
-        val wanted = if (entry.name.endsWith(".so")) PAGE else WORD
-        val mapped = entry.stored || entry.name == "resources.arsc"
-        "$apk: ${entry.name} is not stored at a multiple of $wanted bytes".takeIf {
-            mapped && !(entry.stored && entry.offset % wanted == 0L)
-        }
-    }
+    if (result.isVerified && result.isVerifiedUsingV3Scheme) return emptyList()
+    val reasons = result.errors + result.v2SchemeSigners.flatMap { it.errors } + result.v3SchemeSigners.flatMap { it.errors }
+    return listOf("is not signed: ${reasons.joinToString()}")
+}
+
+/** What is mapped into memory must be stored, at a multiple of a page or a word. */
+private fun misplaced(apk: File): List<String> = entries(apk).mapNotNull { entry ->
+    val wanted = if (entry.name.endsWith(".so")) PAGE else WORD
+    val mapped = entry.stored || entry.name == "resources.arsc"
+    val right = entry.stored && entry.offset % wanted == 0L
+    if (mapped && !right) "does not store ${entry.name} at a multiple of $wanted bytes" else null
+}
+
+private fun tooLarge(apk: File): List<String> {
     val bytes = ownBytes(apk)
-    val large = if (bytes > MAX_BYTES) listOf("$apk has $bytes bytes of its own, at most $MAX_BYTES are wanted") else emptyList()
-    return errors + unsigned + misplaced + large
+    return if (bytes > MAX_BYTES) listOf("has $bytes bytes of its own, at most $MAX_BYTES are wanted") else emptyList()
 }
 
 /** The size without what the app is given: models in `assets/`, onnxruntime in `lib/`. */
-private fun ownBytes(apk: File): Long =
-    apk.length() - entries(apk).filter { it.name.startsWith("assets/") || it.name.startsWith("lib/") }.sumOf { it.bytes }
+private fun ownBytes(apk: File): Long {
+    val given = entries(apk).filter { it.name.startsWith("assets/") || it.name.startsWith("lib/") }
+    return apk.length() - given.sumOf { it.bytes }
+}

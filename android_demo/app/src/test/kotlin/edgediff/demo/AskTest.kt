@@ -8,6 +8,7 @@ import edgediff.runtime.Answer
 import edgediff.runtime.LabelledWords
 import java.io.File
 import java.text.NumberFormat
+import kotlin.math.roundToInt
 import kotlin.test.assertEquals
 import kotlin.test.assertFalse
 import kotlin.test.assertTrue
@@ -31,13 +32,16 @@ class AskTest {
     fun `a typed sentence is answered as the library does`() {
         phone.start()
         phone.choose("voice-commands")
-        phone.type("turn the lamp in the kitchen up")
+        val text = "turn the lamp in the kitchen up"
+        phone.type(text)
         phone.tap(R.id.ask)
 
-        val wanted = phone.library { it.run("voice-commands", listOf("turn the lamp in the kitchen up")) }.single() as Answer
+        val wanted = phone.library { it.run("voice-commands", listOf(text)) }.single() as Answer
         assertEquals(wanted.labels.single(), phone.read(R.id.headline))
         val best = wanted.scores.entries.sortedByDescending { it.value }.take(5)
         assertEquals(best.map { "${it.key}: ${percent.format(it.value)}" }, phone.bars())
+        assertEquals(best.map { (it.value * 1000).roundToInt() }, phone.progress())
+        assertEquals("and ${wanted.scores.size - 5} less likely labels", phone.read(R.id.more))
         assertEquals("voice-commands", phone.read(R.id.asked_task))
         assertFalse(phone.isShown(R.id.cut))
         assertFalse(phone.isShown(R.id.problem))
@@ -66,11 +70,12 @@ class AskTest {
     fun `a task on words shows the words, and those with a label below`() {
         phone.start()
         phone.choose("command-words")
-        phone.type("play some  jazz in the kitchen at seven")
+        val text = "play some  jazz in the kitchen at seven"
+        phone.type(text)
         phone.tap(R.id.ask)
 
-        val answer = phone.library { it.run("command-words", listOf("play some  jazz in the kitchen at seven")) }.single()
-        val wanted = (answer as LabelledWords).words.filter { it.label != "O" }
+        val answer = phone.library { it.run("command-words", listOf(text)) }.single() as LabelledWords
+        val wanted = answer.words.filter { it.label != "O" }
         assertEquals("play some jazz in the kitchen at seven", phone.read(R.id.passage))
         assertEquals("${wanted.size} words have a label", phone.read(R.id.headline))
         assertTrue(wanted.size > 1)
@@ -100,7 +105,7 @@ class AskTest {
         phone.tap(R.id.ask)
 val size = Formatter.formatShortFileSize(phone.activity, File(phone.files, "tasks/voice-commands.dpf").length())
         val facts = phone.read(R.id.facts)
-        assertTrue(Regex("""$size file · switch \d+\.\d\d ms · run \d+\.\d ms""").matches(facts), facts)
+        assertTrue(Regex("""$size file · switch \d+\.\d\d\u00A0ms · run \d+\.\d\u00A0ms""").matches(facts), facts)
     }
 
     @Test
@@ -109,7 +114,7 @@ val size = Formatter.formatShortFileSize(phone.activity, File(phone.files, "task
         assertFalse(phone.isShown(R.id.median))
         phone.tap(R.id.measure)
         val median = phone.read(R.id.median)
-        assertTrue(Regex("""100 switches, median \d+\.\d\d ms""").matches(median), median)
+        assertTrue(Regex("""100 switches, median \d+\.\d\d\u00A0ms""").matches(median), median)
     }
 
     @Test
@@ -128,7 +133,7 @@ val size = Formatter.formatShortFileSize(phone.activity, File(phone.files, "task
     fun `the picker lists all tasks`() {
         phone.start()
         val spinner = phone.view<Spinner>(R.id.tasks)
-        val listed = (0 until spinner.count).map { (spinner.adapter.getView(it, null, spinner) as TextView).text.toString() }
+        val listed = List(spinner.count) { (spinner.adapter.getView(it, null, spinner) as TextView).text.toString() }
         assertEquals(listOf("command-words", "same-command", "voice-commands"), listed)
         assertTrue(phone.read(R.id.status).startsWith("3 tasks on one base"))
     }

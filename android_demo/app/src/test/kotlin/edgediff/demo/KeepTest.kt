@@ -1,5 +1,6 @@
 package edgediff.demo
 
+import android.view.View
 import android.widget.Spinner
 import kotlin.test.assertEquals
 import kotlin.test.assertNotSame
@@ -33,7 +34,7 @@ class KeepTest {
         phone.start()
         phone.choose("voice-commands")
         phone.type("stop the music")
-        phone.view<android.view.View>(R.id.ask).performClick()
+        phone.view<View>(R.id.ask).performClick()
         phone.rotate()
         assertEquals("stop_music", phone.read(R.id.headline))
     }

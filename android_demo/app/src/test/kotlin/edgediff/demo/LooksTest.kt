@@ -21,8 +21,8 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
 import org.robolectric.annotation.GraphicsMode
 
-private const val CONTEXT = "The base lies on the phone once. Each task is a file of about 130 kB beside it, and a switch takes " +
-    "less than a millisecond."
+private const val CONTEXT =
+    "The base lies on the phone once. Each task is a file of about 130 kB beside it, and a switch takes a millisecond."
 
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [34], qualifiers = "w360dp-h740dp-xhdpi")
@@ -133,10 +133,22 @@ class LooksTest {
         assertEquals("No label is likely", phone.read(R.id.headline))
     }
 
+    @Test
+    fun `a screen reader names each field, and speaks answers and problems`() {
+        phone.start()
+        val page = phone.root.getChildAt(0) as ViewGroup
+        val card = page.getChildAt(3) as ViewGroup
+        val named = List(card.childCount, card::getChildAt).map { it.labelFor }
+        assertTrue(named.containsAll(listOf(R.id.tasks, R.id.text, R.id.pair)))
+        assertEquals(View.ACCESSIBILITY_LIVE_REGION_POLITE, phone.view<View>(R.id.headline).accessibilityLiveRegion)
+        assertEquals(View.ACCESSIBILITY_LIVE_REGION_ASSERTIVE, phone.view<View>(R.id.problem).accessibilityLiveRegion)
+    }
+
     /** For kinds of answers that no task here gives. */
     private fun show(answer: AnyAnswer) {
         val question = Question("demo", "How large is a task?", CONTEXT)
-        AnswerCard(phone.view(R.id.answer)).show(Outcome(question, answer, false, 131_000, 410.microseconds, 5200.microseconds))
+        val outcome = Outcome(question, answer, cut = false, 131_000, 410.microseconds, 5200.microseconds)
+        AnswerCard(phone.view(R.id.answer)).show(outcome)
         phone.settle()
     }
 
@@ -147,7 +159,9 @@ class LooksTest {
         val canvas = Canvas(picture)
         canvas.drawColor(phone.activity.getColor(R.color.background))
         page.draw(canvas)
-        File(Fixtures.pictures, "app-$name.png").outputStream().use { picture.compress(Bitmap.CompressFormat.PNG, 100, it) }
+        File(Fixtures.pictures, "app-$name.png").outputStream().use { file ->
+            picture.compress(Bitmap.CompressFormat.PNG, 100, file)
+        }
         picture.recycle()
         checkAll(page, page.width)
     }
@@ -166,8 +180,9 @@ class LooksTest {
     private fun checkText(view: TextView) {
         val text = checkNotNull(view.layout) { "$view is laid out" }
         val name = "'${view.text}'"
-        assertTrue((0 until text.lineCount).all { text.getEllipsisCount(it) == 0 }, "$name is whole")
-        assertTrue((0 until text.lineCount).all { text.getLineMax(it) <= text.width + 1 }, "$name is as narrow as its view")
+        val lines = 0 until text.lineCount
+        assertTrue(lines.all { text.getEllipsisCount(it) == 0 }, "$name is whole")
+        assertTrue(lines.all { text.getLineMax(it) <= text.width + 1 }, "$name is as narrow as its view")
         val room = view.height - view.totalPaddingTop - view.totalPaddingBottom
         if (view !is EditText) assertTrue(text.height <= room, "$name is as high as its view")
     }

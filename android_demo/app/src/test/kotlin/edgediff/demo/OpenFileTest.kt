@@ -3,6 +3,7 @@ package edgediff.demo
 import android.app.Activity
 import android.content.Intent
 import android.net.Uri
+import android.view.View
 import android.widget.Spinner
 import java.io.ByteArrayInputStream
 import java.io.File
@@ -13,7 +14,6 @@ import org.junit.Rule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
-import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 
@@ -93,7 +93,7 @@ class OpenFileTest {
     fun `a file that cannot be opened is told`() {
         phone.start()
         val uri = Uri.parse("content://files/forbidden")
-        shadowOf(RuntimeEnvironment.getApplication().contentResolver)
+        shadowOf(phone.activity.contentResolver)
             .registerInputStreamSupplier(uri) { throw SecurityException("not yours") }
         answer(uri)
         assertEquals("A file cannot be used: $uri cannot be opened: not yours", phone.read(R.id.problem))
@@ -102,7 +102,7 @@ class OpenFileTest {
     @Test
     fun `choosing no file changes nothing`() {
         phone.start()
-        phone.view<android.view.View>(R.id.open_file).performClick()
+        phone.view<View>(R.id.open_file).performClick()
         shadowOf(phone.activity).receiveResult(asked(), Activity.RESULT_CANCELED, null)
         phone.settle()
         assertFalse(phone.isShown(R.id.problem))
@@ -110,13 +110,13 @@ class OpenFileTest {
 
     private fun open(name: String, bytes: ByteArray) {
         val uri = Uri.Builder().scheme("content").authority("files").appendPath(name).build()
-        shadowOf(RuntimeEnvironment.getApplication().contentResolver).registerInputStream(uri, ByteArrayInputStream(bytes))
+        shadowOf(phone.activity.contentResolver).registerInputStream(uri, ByteArrayInputStream(bytes))
         answer(uri)
     }
 
     /** Taps the button, and chooses [uri] in the picker that it asks for. */
     private fun answer(uri: Uri) {
-        phone.view<android.view.View>(R.id.open_file).performClick()
+        phone.view<View>(R.id.open_file).performClick()
         shadowOf(phone.activity).receiveResult(asked(), Activity.RESULT_OK, Intent().setData(uri))
         phone.settle()
     }

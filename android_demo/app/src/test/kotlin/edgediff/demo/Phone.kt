@@ -6,6 +6,7 @@ import android.os.Parcel
 import android.view.View
 import android.view.ViewGroup
 import android.widget.EditText
+import android.widget.ProgressBar
 import android.widget.Spinner
 import android.widget.TextView
 import edgediff.runtime.Mode
@@ -35,7 +36,8 @@ internal class Phone(private val installed: Boolean = true) : ExternalResource()
     override fun after() {
         if (!::controller.isInitialized) return
         end()
-        if (!Fixtures.images.exists() && File(cache, "images").exists()) File(cache, "images").copyRecursively(Fixtures.images)
+        val images = File(cache, "images")
+        if (images.exists() && !Fixtures.images.exists()) images.copyRecursively(Fixtures.images)
     }
 
     /** Puts the base and the tasks into [folder]. */
@@ -109,10 +111,12 @@ internal class Phone(private val installed: Boolean = true) : ExternalResource()
     fun read(id: Int): String = view<TextView>(id).text.toString()
 
     /** What a screen reader says of each bar. */
-    fun bars(): List<String> {
-        val bars = view<ViewGroup>(R.id.bars)
-        return (0 until bars.childCount).map { bars.getChildAt(it).contentDescription.toString() }
-    }
+    fun bars(): List<String> = eachBar().map { it.contentDescription.toString() }
+
+    /** How much of each bar is filled, in thousandths. */
+    fun progress(): List<Int> = eachBar().map { it.findViewById<ProgressBar>(R.id.score).progress }
+
+    private fun eachBar(): List<View> = view<ViewGroup>(R.id.bars).run { List(childCount, ::getChildAt) }
 
     /** What the library itself answers, in a session of its own. */
     fun <T> library(use: (OpenBase) -> T): T = openBase(Fixtures.base, cache, Mode.SESSION, threads = 1).use { base ->

@@ -77,6 +77,15 @@ class StartTest {
     }
 
     @Test
+    fun `too little space for the base has a sentence with both sizes`() {
+        val places = Places(null, phone.files, File(phone.files, "unpacked/1"), phone.cache)
+        assertEquals(
+            "Unpacking the base needs 1,108 MB of space, and 5 MB are free.",
+            RuntimeEnvironment.getApplication().resources.sentence(NoSpaceProblem(1_107_600_000, 5_200_000), places),
+        )
+    }
+
+    @Test
     fun `models that come with the app are listed, with their sizes and bytes`() {
         val apk = File(phone.cache, "models.apk")
         val files = mapOf("base/base.json" to "{}", "tasks/a.dpf" to "a task", "other/file" to "none of it")

@@ -53,8 +53,8 @@ class TextTest {
     @Test
     fun `emoji, right-to-left and control characters are answered as the library does`() {
         phone.start()
-        val labels = phone.library { base -> base.run("voice-commands", STRANGE).map { (it as Answer).labels.single() } }
-        val words = phone.library { base -> base.run("command-words", STRANGE).map { it as LabelledWords } }
+        val labels = phone.library { it.run("voice-commands", STRANGE) }.map { (it as Answer).labels.single() }
+        val words = phone.library { it.run("command-words", STRANGE) }.map { it as LabelledWords }
         for ((row, text) in STRANGE.withIndex()) {
             phone.type(text)
             phone.choose("voice-commands")
