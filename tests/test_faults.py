@@ -107,8 +107,8 @@ def test_a_folder_in_use_is_refused_and_a_killed_holder_does_not_block_it(
 
 def command(model, run, files, epochs=4):
     rows = ("--task", files / "task.json", "--train", files / "train.jsonl", "--dev", files / "dev.jsonl")
-    how = ("--density", 0.05, "--epochs", epochs, "--batch-size", 16, "--precision", "fp32")
-    return "train", model, run, *rows, *how
+    how = ("--method", "structured", "--density", 0.05, "--epochs", epochs, "--batch-size", 16)
+    return "train", model, run, *rows, *how, "--precision", "fp32"
 
 
 def sentences(finished):

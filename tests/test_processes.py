@@ -17,7 +17,7 @@ from edgediff.train import make_settings, train
 
 LIMIT = 100
 """Seconds after which a process ends by itself."""
-QUICK = {"density": 0.05, "epochs": 1, "batch_size": 16, "precision": "fp32"}
+QUICK = {"method": "structured", "density": 0.05, "epochs": 1, "batch_size": 16, "precision": "fp32"}
 ENVIRONMENT = {
     "ACCELERATE_USE_CPU": "true",
     "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "4",  # of somebody's `accelerate config`: not for our steps
