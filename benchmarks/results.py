@@ -81,7 +81,8 @@ def _runs() -> pd.DataFrame:
     """One row a run."""
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     runs = pd.DataFrame([{"rank": 0} | result for result in results])
-    runs.loc[[not Method(method).sparse for method in runs["method"]], "density"] = 1.0
+    no_density = [not Method(method).sparse or method == Method.BITFIT for method in runs["method"]]
+    runs.loc[no_density, "density"] = 1.0
     runs["score"] *= 100
     runs["seconds"] = [
         sum(stage["steps"] * (stage["step_seconds"] or 0) for stage in stages) for stages in runs["stages"]
