@@ -96,11 +96,15 @@ internal fun labelledWords(task: Task, feature: Feature, logits: FloatArray, wor
 }
 
 private fun softmax(logits: FloatArray): DoubleArray {
-    val most = logits[logits.largest()]
-    val exponentials = DoubleArray(logits.size) { exp((logits[it] - most).toDouble()) }
+    val most = logits[logits.largest()].toDouble()
+    val exponentials = DoubleArray(logits.size) { exp(logits[it] - most) }
     val sum = exponentials.sum()
     return DoubleArray(logits.size) { exponentials[it] / sum }
 }
 
-/** The index of the largest, the first of several. */
-private fun FloatArray.largest(): Int = indices.maxByOrNull { this[it] } ?: 0
+/** The index of the largest, the first of several; zero and -0 are the same. */
+private fun FloatArray.largest(): Int {
+    var largest = 0
+    for (i in indices) if (this[i] > this[largest]) largest = i
+    return largest
+}

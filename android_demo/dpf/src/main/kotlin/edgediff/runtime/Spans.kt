@@ -26,11 +26,12 @@ internal fun bestSpan(features: List<Feature>, logits: List<FloatArray>, context
 
 private fun bestInWindow(feature: Feature, scores: FloatArray, context: String): Span? {
     val places = (0 until feature.size).filter { feature.sequence[it] == 1 }
-    fun best(column: Int) = places.sortedByDescending { scores[2 * it + column] }.take(N_BEST)
+    // Adding zero makes 0 of -0, which Kotlin would sort apart from it.
+    fun best(column: Int) = places.sortedByDescending { scores[2 * it + column] + 0f }.take(N_BEST)
     val ends = best(1)
     val pairs = best(0).flatMap { start -> ends.map { start to it } }
     val (start, end) = pairs.filter { (start, end) -> end - start in 0 until MAX_ANSWER_TOKENS }
-        .maxByOrNull { (start, end) -> scores[2 * start] + scores[2 * end + 1] } ?: return null
+        .maxByOrNull { (start, end) -> scores[2 * start] + scores[2 * end + 1] + 0f } ?: return null
     val first = feature.starts[start]
     // Some tokenizers count the space before a word to its token.
     val (text, dropped) = stripped(context.substring(first, feature.ends[end]))

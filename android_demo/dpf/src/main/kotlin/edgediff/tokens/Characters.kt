@@ -39,8 +39,17 @@ internal fun isDropped(code: Int): Boolean {
 /** A mark that only sits on another character: what is left of an accent after decomposition. */
 internal fun isAccent(code: Int): Boolean = Character.getType(code) == Character.NON_SPACING_MARK.toInt()
 
+/** A character that goes onto the one before. */
+internal fun isMark(code: Int): Boolean = when (Character.getType(code).toByte()) {
+    Character.NON_SPACING_MARK, Character.COMBINING_SPACING_MARK, Character.ENCLOSING_MARK -> true
+    else -> false
+}
+
 /** The canonical decomposition (NFD) of one character. */
 internal fun decompose(code: Int): String {
     val text = String(Character.toChars(code))
-    return if (code < 0xC0) text else Normalizer.normalize(text, Normalizer.Form.NFD)
+    return if (code < 0xC0) text else decompose(text)
 }
+
+/** The canonical decomposition (NFD) of a text. */
+internal fun decompose(text: String): String = Normalizer.normalize(text, Normalizer.Form.NFD)

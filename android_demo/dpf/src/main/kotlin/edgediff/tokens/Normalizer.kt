@@ -27,44 +27,65 @@ internal class Normalizer(
 ) {
     /** Normalises [text] from [start] to before [end]. */
     fun normalize(text: String, start: Int, end: Int): Normalized {
-        val codes = Growing(end - start)
-        val starts = Growing(end - start)
-        val ends = Growing(end - start)
-        var at = start
-        while (at < end) {
-            val code = text.codePointAt(at)
-            val after = at + Character.charCount(code)
-            changed(code) {
-                codes.add(it)
-                starts.add(at)
-                ends.add(after)
+        val cleaned = decomposed(text, start, end)
+        if (stripAccents) cleaned.orderMarks()
+        val found = Origins(cleaned.size)
+        for (at in 0 until cleaned.size) {
+            val code = cleaned.codes[at]
+            when {
+                lowercase && code in 'A'.code..'Z'.code -> found.add(code + ('a' - 'A'), cleaned, at)
+                code < 0x80 -> found.add(code, cleaned, at)
+                stripAccents && isAccent(code) -> continue
+                lowercase -> forEachCode(lowercased(code)) { found.add(it, cleaned, at) }
+                else -> found.add(code, cleaned, at)
             }
-            at = after
         }
-        return Normalized(codes.toArray(), starts.toArray(), ends.toArray())
+        return found.normalized()
     }
 
-    private inline fun changed(given: Int, add: (Int) -> Unit) {
-        if (cleanText && isDropped(given)) return
-        val code = if (cleanText && isWhiteSpace(given)) ' '.code else given
-        val apart = chineseApart && isChinese(code)
-        if (apart) add(' '.code)
-        if (code < 0x80) {
-            add(if (lowercase && code in 'A'.code..'Z'.code) code + ('a' - 'A') else code)
-        } else {
-            val parts = if (stripAccents) decompose(code) else String(Character.toChars(code))
-            forEachCode(parts) { part ->
-                if (stripAccents && isAccent(part)) return@forEachCode
-                if (lowercase) forEachCode(lowercased(part), add) else add(part)
+    /** The text's characters without those that are dropped, each decomposed if accents are to go. */
+    private fun decomposed(text: String, start: Int, end: Int): Normalized {
+        val found = Origins(end - start)
+        var at = start
+        while (at < end) {
+            val given = text.codePointAt(at)
+            val from = at
+            at += Character.charCount(given)
+            if (cleanText && isDropped(given)) continue
+            val code = if (cleanText && isWhiteSpace(given)) ' '.code else given
+            val apart = chineseApart && isChinese(code)
+            if (apart) found.add(' '.code, from, at)
+            if (stripAccents && code >= 0x80) {
+                forEachCode(decompose(code)) { found.add(it, from, at) }
+            } else {
+                found.add(code, from, at)
             }
+            if (apart) found.add(' '.code, from, at)
         }
-        if (apart) add(' '.code)
+        return found.normalized()
     }
+}
+
+private class Origins(capacity: Int) {
+    private val codes = Growing(capacity)
+    private val starts = Growing(capacity)
+    private val ends = Growing(capacity)
+
+    fun add(code: Int, start: Int, end: Int) {
+        codes.add(code)
+        starts.add(start)
+        ends.add(end)
+    }
+
+    /** A character that stands for the one at [at] of [from]. */
+    fun add(code: Int, from: Normalized, at: Int) = add(code, from.starts[at], from.ends[at])
+
+    fun normalized() = Normalized(codes.toArray(), starts.toArray(), ends.toArray())
 }
 
 private fun lowercased(code: Int): String = String(Character.toChars(code)).lowercase()
 
-private inline fun forEachCode(text: String, use: (Int) -> Unit) {
+internal inline fun forEachCode(text: String, use: (Int) -> Unit) {
     var at = 0
     while (at < text.length) {
         val code = text.codePointAt(at)

@@ -75,13 +75,13 @@ private fun normalizerOf(fields: Fields): Normalizer {
     )
 }
 
-/** Spaces that a token takes in at its sides (`lstrip`, `rstrip`) are dropped with it or without it. */
-private fun addedOf(plain: Any?): Pair<String, Int> {
+private fun addedOf(plain: Any?): Pair<String, Added> {
     val fields = Fields.of(plain, "an added token")
     for (name in listOf("single_word", "normalized")) {
         if (fields.boolean(name)) fields.fail(name, "false, as tokenizers of BERT's kind have it")
     }
-    return fields.text("content") to fields.integer("id", IDS).toInt()
+    val id = fields.integer("id", IDS).toInt()
+    return fields.text("content") to Added(id, fields.boolean("lstrip"), fields.boolean("rstrip"))
 }
 
 private fun templatesOf(fields: Fields): Pair<Template, Template> = when (fields.text("type")) {

@@ -16,9 +16,18 @@ internal class Pieces(val ids: IntArray, val starts: IntArray, val ends: IntArra
 }
 
 /**
+ * A token that stands for a text as it is written.
+ *
+ * @property left whether it takes in the white space before it.
+ * @property right and after it.
+ */
+internal class Added(val id: Int, val left: Boolean, val right: Boolean)
+
+/**
  * WordPiece: each word is the longest pieces of the vocabulary one after another (Devlin et al., arXiv 1810.04805).
  *
- * Equal to Hugging Face's `tokenizers` but for characters on which Java's and Rust's Unicode tables differ.
+ * Equal to Hugging Face's `tokenizers` but for characters on which Java's and Rust's Unicode tables differ: some
+ * hundred marks, punctuation and capital letters that came with Unicode 9 or later, and three whose category changed.
  *
  * @property vocabulary numbers by token; a token that continues a word begins with [prefix].
  * @property unknown stands for a word that has no pieces, or more than [longestWord] characters.
@@ -30,7 +39,7 @@ internal class WordPiece(
     private val unknown: Int,
     private val prefix: String,
     private val longestWord: Int,
-    private val added: Map<String, Int>,
+    private val added: Map<String, Added>,
 ) {
     private val addedPattern: Regex? = added.keys.filter { it.isNotEmpty() }.sortedByDescending { it.length }
         .joinToString("|", transform = Regex::escape).ifEmpty { null }?.toRegex()
@@ -39,9 +48,14 @@ internal class WordPiece(
         val found = Found()
         var from = 0
         for (match in addedPattern?.findAll(text).orEmpty()) {
-            plain(text, from, match.range.first, found)
-            from = match.range.last + 1
-            found.add(added.getValue(match.value), match.range.first, from)
+            val token = added.getValue(match.value)
+            var start = match.range.first
+            var end = match.range.last + 1
+            if (token.left) while (start > from && isWhiteSpace(text[start - 1].code)) start--
+            if (token.right) while (end < text.length && isWhiteSpace(text[end].code)) end++
+            plain(text, from, start, found)
+            found.add(token.id, start, end)
+            from = end
         }
         plain(text, from, text.length, found)
         return found.pieces()
@@ -50,16 +64,7 @@ internal class WordPiece(
     /** A part of a text without added tokens. */
     private fun plain(text: String, start: Int, end: Int, found: Found) {
         val normalized = normalizer.normalize(text, start, end)
-        var at = 0
-        while (at < normalized.size) {
-            val first = at++
-            val code = normalized.codes[first]
-            if (isWhiteSpace(code)) continue
-            if (!isPunctuation(code)) {
-                while (at < normalized.size && normalized.codes[at].let { !isWhiteSpace(it) && !isPunctuation(it) }) at++
-            }
-            word(normalized, first, at, found)
-        }
+        normalized.forEachWord { first, last -> word(normalized, first, last, found) }
     }
 
     private fun word(text: Normalized, first: Int, last: Int, found: Found) {
@@ -84,6 +89,19 @@ internal class WordPiece(
             if (id != null) return end to id
         }
         return null
+    }
+}
+
+/** Gives [use] where each word begins and the place after it: white space parts words, and punctuation is one each. */
+internal inline fun Normalized.forEachWord(use: (Int, Int) -> Unit) {
+    var at = 0
+    while (at < size) {
+        val first = at++
+        if (isWhiteSpace(codes[first])) continue
+        if (!isPunctuation(codes[first])) {
+            while (at < size && !isWhiteSpace(codes[at]) && !isPunctuation(codes[at])) at++
+        }
+        use(first, at)
     }
 }
 
