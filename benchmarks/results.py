@@ -1,4 +1,4 @@
-"""Write `docs/results.md` with its plot, and README's first table, from the files of the runs.
+"""Write `docs/results.md` with its plot, and README's tables of results, from the files of the runs.
 
 python -m benchmarks.results
 """
@@ -19,9 +19,17 @@ from edgediff.train import Method
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
-TABLE = re.compile(r"(<!-- results -->\n).*?(\n<!-- end of results -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (results|peers) -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
 PLOT = PAGE.with_name("frontier.svg")
 PEERS = RESULTS.parent / "peers.json"
+PEERS_IN_README = (
+    "edgediff, 0.5 %",
+    "edgediff, 0.1 %",
+    "fine-tuned, whole",
+    "fine-tuned, whole, int8",
+    "LoRA, rank 1, merged",
+    "LoRA, rank 1, .onnx_adapter in one session",
+)
 TEMPLATES = Path(__file__).parent / "templates"
 TASKS = {"sst2": "SST-2", "mrpc": "MRPC", "stsb": "STS-B", "qnli": "QNLI"}
 """Those that a mean is taken over."""
@@ -65,15 +73,20 @@ def pages() -> dict[Path, str]:
     page = Environment(loader=FileSystemLoader(TEMPLATES), trim_blocks=True).get_template(PAGE.name)  # noqa: S701
     rows = _across_tasks(runs)
     methods = _methods(rows)
-    peers = _peers(json.loads(PEERS.read_text())) if PEERS.exists() else pd.DataFrame()
+    peers = _peers(json.loads(PEERS.read_text()))
     earlier = ", ".join(
         f"`{path.stem}`" for path in sorted(RESULTS.glob("*.json")) if "note" in json.loads(path.read_text())
     )
     tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs), "peers": peers}
     results = page.render(earlier=earlier, **{name: _markdown(table) for name, table in tables.items()})
     whole = methods[~methods["mean"].str.contains("partial")]
-    first = _markdown(whole.drop(columns="paper, BERT-large"))
-    readme = TABLE.sub(lambda found: f"{found[1]}\n{first}\n{found[2]}", README.read_text("utf-8"))
+    shown = {
+        "results": whole.drop(columns="paper, BERT-large"),
+        "peers": peers[peers[""].isin(PEERS_IN_README)],
+    }
+    readme = TABLE.sub(
+        lambda found: f"{found[1]}\n{_markdown(shown[found[2]])}\n{found[3]}", README.read_text("utf-8")
+    )
     return {PAGE: results + "\n", README: readme}
 
 
@@ -200,7 +213,7 @@ def _with_spread(row: Any) -> str:
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    return "" if table.empty else str(table.to_markdown(index=False, disable_numparse=True))
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The page of results, and README's first table, say what the files of the runs say."""
+"""The page of results, and README's tables of results, say what the files of the runs say."""
 
 import pytest
 

@@ -1,6 +1,6 @@
 package edgediff.runtime
 
-/** What one text is answered with, by the kind of task: labels or a number, a label a word, or a span of the context. */
+/** What one text is answered with, by the kind of task: labels or a number, labelled words, a span of the context. */
 sealed interface AnyAnswer
 
 /**
