@@ -8,7 +8,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from edgediff.train import Method
+from edgediff.train import Method, Shape
 
 WIDEST = 1_000_000
 """Bytes; whole models are 90 times as large, and drawn as a line."""
@@ -17,8 +17,8 @@ WIDEST = 1_000_000
 def frontier(runs: pd.DataFrame, tasks: Mapping[str, str], names: Mapping[Method, str]) -> bytes:
     """An SVG with a panel a task.
 
-    `runs` has one row for each task, method, rank and density, with `score` in percent, its `spread` and
-    `bytes`; `tasks` and `names` are the titles.
+    `runs` has one row for each task, method, rank, shape and density, with `score` in percent, its
+    `spread` and `bytes`; `tasks` and `names` are the titles.
     """
     with matplotlib.rc_context({"svg.hashsalt": "frontier", "svg.fonttype": "none", "font.size": 9}):
         figure = Figure(figsize=(9, 7), layout="constrained")
@@ -45,12 +45,14 @@ def frontier(runs: pd.DataFrame, tasks: Mapping[str, str], names: Mapping[Method
 def _panel(
     panel: Any, runs: pd.DataFrame, names: Mapping[Method, str], colours: Mapping[Method, Any]
 ) -> None:
-    for method, own in runs.groupby("method"):
+    for (method, shape), own in runs.groupby(["method", "shape"]):
         key, points = Method(method), own.sort_values("bytes")
         if key is Method.FULL:
             panel.axhline(points["score"].iloc[0], color="black", linestyle="--", label=names[key])
         elif points["bytes"].min() < WIDEST:
+            rows = shape == Shape.ROW
             panel.errorbar(
                 points["bytes"], points["score"], points["spread"], color=colours[key], marker="o",
-                markersize=4, capsize=2, linewidth=1, label=names[key],
+                markersize=4, capsize=2, linewidth=1, linestyle=":" if rows else "-",
+                label=names[key] + (", whole rows" if rows else ""),
             )  # fmt: skip

@@ -9,13 +9,13 @@ can be stopped and given again. Then `python -m benchmarks.results` writes `docs
 """
 
 import argparse
-import dataclasses
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.runs import DENSITY, EPOCHS, RATES, RESULTS, WORK, Run, Runs
-from edgediff.train import Method
+from edgediff.train import Method, Shape
 
 
 def main() -> None:
@@ -32,18 +32,18 @@ def main() -> None:
 def _plan(arguments: argparse.Namespace, runs: Runs) -> Iterator[Run]:
     """Every run, the other seeds of a rate as soon as it is known to be the best."""
     rows = [
-        (task, method, density, arguments.rank if method.adapts else 0)
+        Run(task, method, density, rank=arguments.rank if method.adapts else 0, shape=Shape(arguments.shape))
         for density in arguments.densities
         for task in arguments.tasks
         for method in map(Method, arguments.methods)
         if method.sparse or density == arguments.densities[0]
     ]
     for tried in range(arguments.rates):
-        for task, method, density, rank in rows:
-            yield Run(task, method, density, RATES[method][1][tried], 0, rank)
+        for row in rows:
+            yield replace(row, rate=RATES[row.method][1][tried])
     for seed in range(1, arguments.seeds):
         for row in rows:
-            yield dataclasses.replace(runs.best(*row), seed=seed)
+            yield replace(runs.best(row), seed=seed)
 
 
 def _arguments() -> argparse.Namespace:
@@ -57,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rates", type=int, default=3, choices=(1, 2, 3), help="try so many of each")
     parser.add_argument("--rank", type=int, default=4, help="of adapters")
+    parser.add_argument("--shape", default=Shape.ENTRY, choices=list(Shape), help="of diffs")
     parser.add_argument("--densities", type=float, nargs="+", default=[DENSITY])
     return parser.parse_args()
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from benchmarks.frontier import frontier
 from benchmarks.runs import DENSITY, RESULTS
 from edgediff.files import write_atomic
-from edgediff.train import Method
+from edgediff.train import Method, Shape
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
@@ -93,7 +93,7 @@ def pages() -> dict[Path, str]:
 def _runs() -> pd.DataFrame:
     """One row a run."""
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    runs = pd.DataFrame([{"rank": 0} | result for result in results])
+    runs = pd.DataFrame([{"rank": 0, "shape": Shape.ENTRY} | result for result in results])
     no_density = [not Method(method).sparse or method == Method.BITFIT for method in runs["method"]]
     runs.loc[no_density, "density"] = 1.0
     runs["score"] *= 100
@@ -103,11 +103,11 @@ def _runs() -> pd.DataFrame:
     return runs
 
 
-_ROW = ["task", "method", "rank", "density"]
+_ROW = ["task", "method", "rank", "shape", "density"]
 
 
 def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each task, method, rank and density: the rates tried, the best one's score over seeds."""
+    """One row for each task and variant of a method: the rates tried, the best one's score over seeds."""
     # Of two rates with equal scores, the one that has the other seeds.
     seeds = runs.groupby([*_ROW, "rate"])["seed"].transform("nunique")
     first = runs.assign(seeds=seeds)[runs["seed"] == 0].sort_values(["score", "seeds", "rate"])
@@ -134,15 +134,15 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row for each method, rank and density."""
+    """One row for each method, rank, shape and density."""
     rows = []
-    for (method, rank, density), own in runs[runs["task"].isin(TASKS)].groupby(_ROW[1:]):
+    for (method, rank, shape, density), own in runs[runs["task"].isin(TASKS)].groupby(_ROW[1:]):
         scores = dict(zip(own["task"], map(_with_spread, own.itertuples()), strict=True))
         rows.append(
             {
                 "key": Method(method),
                 "density": density,
-                "method": NAMES[method] + (f", rank {rank}" if rank else ""),
+                "method": NAMES[method] + _variant(rank, shape),
                 "changed": _changed(density),
                 **{title: scores.get(task, "") for task, title in TASKS.items()},
                 "mean": f"{own['score'].mean():.2f}" + ("" if len(scores) == len(TASKS) else " (partial)"),
@@ -174,7 +174,7 @@ def _all(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "task": [TASKS.get(task, task.upper()) for task in runs["task"]],
-            "method": [f"{run.method}{run.rank or ''}" for run in runs.itertuples()],
+            "method": [f"{run.method}{_variant(run.rank, run.shape)}" for run in runs.itertuples()],
             "changed": [_changed(density) for density in runs["density"]],
             "rates tried (seed 0)": runs["tried"],
             "score": [_with_spread(row) for row in runs.itertuples()],
@@ -202,6 +202,11 @@ def _peers(results: dict[str, Any]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _variant(rank: int, shape: str) -> str:
+    """What is said of a method beside its name."""
+    return f", rank {rank}" if rank else ", whole rows" if shape == Shape.ROW else ""
 
 
 def _changed(density: float) -> str:

@@ -1,8 +1,7 @@
 """One training run of the tables of results: its settings, its RUN folder, its score."""
 
-import dataclasses
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from edgediff.export import export
 from edgediff.files import write_atomic
 from edgediff.pack import pack
 from edgediff.runtime import eval
-from edgediff.train import Method, Settings, train
+from edgediff.train import Method, Settings, Shape, train
 
 RESULTS = Path(__file__).parent / "results" / "scores"
 WORK = Path("build/runs")
@@ -37,26 +36,27 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training run; `rank` is that of adapters, 0 for other methods."""
+    """One training run; `rank` is that of adapters, 0 for other methods, `shape` that of a diff."""
 
     task: str
     method: Method
-    density: float
-    rate: float
-    seed: int
+    density: float = DENSITY
+    rate: float = 0.0
+    seed: int = 0
     rank: int = 0
+    shape: Shape = Shape.ENTRY
 
     @property
     def key(self) -> str:
         """The name of its folder and of its result."""
-        method = f"{self.method}{self.rank or ''}"
+        method = f"{self.method}{self.rank or ''}{'-rows' if self.shape is Shape.ROW else ''}"
         density = f"-{self.density:g}" if self.method.sparse else ""
         return f"{self.task}-{method}{density}-{self.rate:g}-s{self.seed}"
 
     def settings(self, epochs: float | None = None) -> Settings:
         """The settings: the defaults, but for what is varied."""
         name, _ = RATES[self.method]
-        varied = {name: self.rate, "density": self.density, "seed": self.seed}
+        varied = {name: self.rate, "density": self.density, "seed": self.seed, "shape": self.shape}
         if self.rank:
             varied["adapter_rank"] = self.rank
         return Settings(method=self.method, epochs=epochs or EPOCHS[self.task], **varied)  # type: ignore[arg-type]
@@ -86,9 +86,9 @@ class Runs:
         if not self.bundle.exists():
             export("minilm", self.bundle)
 
-    def best(self, task: str, method: Method, density: float = DENSITY, rank: int = 0) -> Run:
-        """The run of seed 0 with the best score so far, else the one with the likely best rate."""
-        runs = [Run(task, method, density, rate, 0, rank) for rate in RATES[method][1]]
+    def best(self, run: Run) -> Run:
+        """`run` with seed 0 and the rate that scored best so far, else with the likely best one."""
+        runs = [replace(run, rate=rate, seed=0) for rate in RATES[run.method][1]]
         scores = [(stored["score"], run) for run in runs if (stored := self.stored(run))]
         return max(scores, key=lambda pair: pair[0])[1] if scores else runs[0]
 
@@ -150,4 +150,4 @@ def task_definition(name: str) -> Task:
     """A GLUE task with the names that the fields of its rows have in the data."""
     task = GLUE_TASKS[name]
     pair = {"text": "sentence1", "text_pair": "sentence2"} if task.text_pair else {"text": "sentence"}
-    return dataclasses.replace(task, **pair)  # type: ignore[arg-type]
+    return replace(task, **pair)  # type: ignore[arg-type]

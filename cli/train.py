@@ -37,6 +37,9 @@ def train(
             parser=parse_bytes, metavar="SIZE", help="In place of --density: the packed file's, 100KB."
         ),
     ] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="entry or row: change single entries, or whole rows and columns.")
+    ] = None,
     bits: Annotated[
         int | None, typer.Option(help="Learn with values as they will be packed, at 2 to 8 bits.")
     ] = None,
@@ -83,6 +86,7 @@ def train(
         "method": method or None,
         "density": density,
         "size": size,
+        "shape": shape,
         "bits": bits,
         "epochs": epochs,
         "batch_size": batch_size,

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from edgediff.pack import top_k
+from edgediff.pack import top_k, top_rows
 
 FEW_LEVELS = st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1e-40])
 
@@ -81,3 +81,39 @@ def test_indices_are_row_major_whatever_the_layout():
     rows = np.array([[0, 7, 0], [0, 0, 8]], np.float32)
     for array in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=0)[::2]):
         assert _pairs(top_k({"w": array}, 2)) == [("w", 1), ("w", 5)]
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=3),
+        arrays.arrays(
+            np.float32,
+            arrays.array_shapes(max_dims=3, max_side=6),
+            elements=st.sampled_from([0.0, -0.0, 1.0, -1.0, 2.0]),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(0, 150),
+)
+def test_rows_and_columns_are_taken_in_the_order_of_their_mean_squares(values, count):
+    matrices = {
+        name: array.reshape((1, -1) if array.ndim == 1 else (len(array), -1))
+        for name, array in values.items()
+    }
+    lines = []
+    for name, matrix in matrices.items():
+        places = np.arange(matrix.size).reshape(matrix.shape)
+        across = [*places, *(places.T if len(matrix) > 1 else [])]
+        lines += [
+            (float(np.square(matrix.reshape(-1)[line]).mean()), name, set(line.tolist())) for line in across
+        ]
+    wanted = {name: set() for name in values}
+    for merit, name, line in sorted(lines, key=lambda line: -line[0]):
+        if merit and sum(map(len, wanted.values())) + len(line - wanted[name]) <= count:
+            wanted[name] |= line
+    kept = top_rows(values, count)
+    _assert_well_formed(kept)
+    assert {name: set(indices.tolist()) for name, indices in kept.items()} == {
+        k: v for k, v in wanted.items() if v
+    }

@@ -14,15 +14,23 @@ from edgediff.format import read_run
 from edgediff.pack import pack
 from edgediff.runtime import eval
 from edgediff.score import load_task
-from edgediff.train import Method
+from edgediff.train import Method, Shape
 from edgediff.train.cut import Cut
 
 
 @pytest.mark.parametrize(
-    ("method", "size"), [("structured", 1500), ("early", 4000), ("magnitude", 2500), ("fisher", 2500)]
+    ("method", "shape", "size"),
+    [
+        ("structured", "entry", 1500),
+        ("early", "entry", 4000),
+        ("early", "row", 2500),
+        ("magnitude", "entry", 2500),
+        ("magnitude", "row", 4000),
+        ("fisher", "entry", 2500),
+    ],
 )
-def test_a_run_for_a_size_packs_into_it_and_fills_it(method, size, tiny_model, tiny_task, tmp_path):
-    settings = replace(QUICK, method=Method(method), size=size)
+def test_a_run_for_a_size_packs_into_it_and_fills_it(method, shape, size, tiny_model, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method(method), shape=Shape(shape), size=size)
     train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     pack(tmp_path / "run", tmp_path / "given.dpf", max_bytes=size)
     assert 0.75 * size <= (tmp_path / "given.dpf").stat().st_size <= size

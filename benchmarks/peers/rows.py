@@ -21,7 +21,7 @@ from benchmarks.peers.whole import (
     write_whole,
     write_zstd_patch,
 )
-from benchmarks.runs import DENSITY, Runs
+from benchmarks.runs import DENSITY, Run, Runs
 from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
 from edgediff.runtime import open_base
 from edgediff.train import Method
@@ -53,7 +53,7 @@ class Rows:
         ]
 
     def _diff(self, name: str, method: Method, density: float = DENSITY, bits: int | None = None) -> Peer:
-        best = {task: self._runs.best(task, method, density) for task in self.tasks}
+        best = {task: self._runs.best(Run(task, method, density)) for task in self.tasks}
         files = {task: self._runs.packed(run, bits) for task, run in best.items()}
 
         def opened(tasks: list[str]) -> Logits:
@@ -136,7 +136,7 @@ class Rows:
 
     def _trained(self, method: Method, rank: int = 0) -> dict[str, Path]:
         """The RUN folder of each task; its score goes to the results of runs."""
-        runs = {task: self._runs.best(task, method, rank=rank) for task in self.tasks}
+        runs = {task: self._runs.best(Run(task, method, rank=rank)) for task in self.tasks}
         for run in runs.values():
             self._runs.result(run)
         return {task: self._runs.folder(run) for task, run in runs.items()}

@@ -3,6 +3,6 @@
 from edgediff.pack.budget import fit
 from edgediff.pack.pack import pack
 from edgediff.pack.quantise import quantise
-from edgediff.pack.select import top_k
+from edgediff.pack.select import top_k, top_rows
 
-__all__ = ["fit", "pack", "quantise", "top_k"]
+__all__ = ["fit", "pack", "quantise", "top_k", "top_rows"]

@@ -1,7 +1,7 @@
 """A task as a sparse diff over a frozen encoder: choose, cut, tune."""
 
 from edgediff.train.extract import extract
-from edgediff.train.settings import Component, L0Form, Method, Precision, Settings, make_settings
+from edgediff.train.settings import Component, L0Form, Method, Precision, Settings, Shape, make_settings
 from edgediff.train.tasks import Job, read_tasks, train_tasks
 from edgediff.train.train import train
 
@@ -12,6 +12,7 @@ __all__ = [
     "Method",
     "Precision",
     "Settings",
+    "Shape",
     "extract",
     "make_settings",
     "read_tasks",

@@ -1,4 +1,7 @@
-"""Stage 2: which of the entries found are kept (Guo, Rush, Kim, section 3.3), by number or by bytes."""
+"""Stage 2: which of the entries found are kept (Guo, Rush, Kim, section 3.3), by number or by bytes.
+
+Rows and columns in their place are not the paper's: many masks are equally good, and these cost no positions.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +11,10 @@ from numpy.typing import NDArray
 
 from edgediff.diff import Base, Diff, Head, Task, TensorDiff
 from edgediff.errors import SettingError
-from edgediff.pack import fit, top_k
+from edgediff.format import dumps
+from edgediff.pack import fit, quantise, top_k, top_rows
 from edgediff.train.record import provenance_of
-from edgediff.train.settings import Settings
+from edgediff.train.settings import Settings, Shape
 
 Mask = Mapping[str, NDArray[np.int64]]
 """Flat indices by parameter, strictly increasing; parameters without one are absent."""
@@ -30,6 +34,7 @@ class Cut:
         task: of the diff.
         keep: how many entries, or None where `size` decides.
         size: the most bytes of the packed file, or None.
+        shape: of what is kept.
         bits: a value's bits, as `pack` takes them.
         provenance: of the diff, near enough; it has its bytes in the file.
     """
@@ -38,6 +43,7 @@ class Cut:
     task: Task
     keep: int | None
     size: int | None
+    shape: Shape
     bits: int | None
     provenance: dict[str, str]
 
@@ -55,8 +61,8 @@ class Cut:
                 raise SettingError(
                     f"density {settings.density} keeps no entry of {base.parameters} parameters"
                 )
-            return cls(base, task, keep, None, settings.bits, provenance)
-        cut = cls(base, task, None, settings.size, settings.bits, provenance)
+            return cls(base, task, keep, None, settings.shape, settings.bits, provenance)
+        cut = cls(base, task, None, settings.size, settings.shape, settings.bits, provenance)
         empty = np.zeros((task.outputs, base.width), np.float32)
         fit(Diff(base, task, (), Head(empty, empty[:, 0]), provenance), cut._room, cut.bits)
         return cut
@@ -71,16 +77,45 @@ class Cut:
         """The entries of largest magnitude over all parameters together, by one threshold.
 
         Where a size decides, those that are worth most per byte of the packed file if `found` were values.
+        With the shape `row`, the rows and columns of largest mean square in their place.
+
+        Raises:
+            SettingError: the number is below that of any row or column.
         """
+        if self.shape is Shape.ROW:
+            return self._rows(found, head)
         if self.keep is not None:
             return top_k(found, self.keep)
-        candidates = top_k(found, 8 * self._room // 2)  # no entry takes less than two bits
+        candidates = top_k(found, self._most)
+        kept = fit(self._diff(found, candidates, head), self._room, self.bits)
+        return {tensor.name: tensor.indices for tensor in kept.tensors}
+
+    def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
+        """As many whole rows and columns as are asked for, or as fit, which is found by halving."""
+        if self.keep is not None:
+            mask = top_rows(found, self.keep)
+            if not mask:
+                raise SettingError(f"no row or column that changes has {self.keep} entries or fewer")
+            return mask
+        fits, fails = 0, self._most
+        while fails - fits > max(fails // 1000, 1):
+            count = (fits + fails) // 2
+            file = dumps(quantise(self._diff(found, top_rows(found, count), head), self.bits))
+            fits, fails = (count, fails) if len(file) <= self._room else (fits, count)
+        return top_rows(found, fits)
+
+    def _diff(self, found: Mapping[str, NDArray[np.float32]], mask: Mask, head: Head) -> Diff:
+        """The diff if `found` were its values."""
         tensors = tuple(
             TensorDiff(name, found[name].shape, indices, found[name].reshape(-1)[indices])
-            for name, indices in candidates.items()
+            for name, indices in mask.items()
         )
-        kept = fit(Diff(self.base, self.task, tensors, head, self.provenance), self._room, self.bits)
-        return {tensor.name: tensor.indices for tensor in kept.tensors}
+        return Diff(self.base, self.task, tensors, head, self.provenance)
+
+    @property
+    def _most(self) -> int:
+        """More entries than fit: none takes less than two bits."""
+        return 8 * self._room // 2
 
     @property
     def _room(self) -> int:

@@ -10,7 +10,7 @@ from edgediff.diff import Base, Diff, Task, fingerprint
 from edgediff.encoder import Tuned
 from edgediff.score import Rows, Scores
 from edgediff.train.loop import Loop
-from edgediff.train.settings import Method, Settings
+from edgediff.train.settings import Method, Settings, Shape
 
 EXTRACT = "extract"
 """The method of a diff that was cut from a fine-tuned checkpoint."""
@@ -45,6 +45,8 @@ def provenance_of(settings: Settings, task: Task, scores: Scores, given: bool) -
     amount = {"density": str(settings.density)} if settings.size is None else {"size": str(settings.size)}
     if settings.method is Method.BITFIT and not given:
         amount = {}  # its parameters say how many there are
+    if settings.shape is not Shape.ENTRY:
+        amount["shape"] = settings.shape.value
     return {
         "method": EXTRACT if given else settings.method.value,
         **amount,

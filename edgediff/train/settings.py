@@ -51,6 +51,13 @@ class L0Form(StrEnum):
     SUM = "sum"  # gates of entries and of groups are counted beside one another (its published code)
 
 
+class Shape(StrEnum):
+    """What is kept as one: it decides what a position costs."""
+
+    ENTRY = "entry"  # single entries
+    ROW = "row"  # whole rows and columns of matrices, and whole vectors
+
+
 class Component(StrEnum):
     """A kind of parameter; every parameter is of exactly one."""
 
@@ -69,6 +76,8 @@ _CHOOSING_SHARE = {
     Method.MAGNITUDE: 0.5,
     Method.FISHER: 0.1,
 }
+_BY_ROW = (Method.EARLY, Method.MAGNITUDE)
+"""They find a difference, and the mean square of a row of it says what the row is worth."""
 _BEGIN_AT_BASE = (Method.EARLY, Method.FISHER, Method.RANDOM, Method.BITFIT)
 _POSITIVE = {
     "epochs",
@@ -93,6 +102,7 @@ class Settings:
         method: how the task is learnt.
         density: the share of the encoder's parameters that may change, in (0, 1].
         size: in place of the density, the most bytes that the packed file may have, head included.
+        shape: of what is kept; rows and columns are for `early` and `magnitude`.
         bits: bits a value in the packed file, 2 to 8: the second half of the mask stage then learns with
             values as they will be packed. None leaves the choice to `pack`, and the values exact.
         epochs: passes over the rows, all stages together.
@@ -124,6 +134,7 @@ class Settings:
     method: Method = Method.EARLY
     density: float = 0.005
     size: int | None = None
+    shape: Shape = Shape.ENTRY
     bits: int | None = None
     epochs: float = 5.0
     batch_size: int = 32
@@ -173,6 +184,13 @@ class Settings:
             raise SettingError(f"tuning_dropout is {self.tuning_dropout!r:.80}, expected true or false")
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        if self.shape is Shape.ROW and self.method not in _BY_ROW:
+            raise SettingError(
+                f"shape is row, which the method {self.method} cannot choose; {' and '.join(_BY_ROW)} can"
+            )
 
     @property
     def choosing(self) -> float:
@@ -219,7 +237,12 @@ def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
         raise SettingError(f"{where}: a setting is of the wrong type: {error}") from error
 
 
-_NAMED: dict[str, type[StrEnum]] = {"method": Method, "precision": Precision, "l0_form": L0Form}
+_NAMED: dict[str, type[StrEnum]] = {
+    "method": Method,
+    "shape": Shape,
+    "precision": Precision,
+    "l0_form": L0Form,
+}
 
 
 def _member(kind: type[StrEnum], value: Any, where: str) -> Any:
