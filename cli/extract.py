@@ -27,6 +27,9 @@ def extract(
             parser=parse_bytes, metavar="SIZE", help="In place of --density: the packed file's, 100KB."
         ),
     ] = None,
+    shape: Annotated[
+        str, typer.Option(help="entry or row: change single entries, or whole rows and columns.")
+    ] = "entry",
     epochs: Annotated[float, typer.Option(help="Passes over the rows.")] = 3.0,
     seed: Annotated[int, typer.Option(help="Decides the order of rows and dropout.")] = 0,
     rows: Annotated[
@@ -38,9 +41,11 @@ def extract(
 ) -> None:
     """Make a diff from a fine-tuned checkpoint: cut it, and with rows tune what is kept."""
     require("train", "edgediff extract")
-    from edgediff.train import Settings
     from edgediff.train import extract as extract_diff
+    from edgediff.train import make_settings
 
+    given = {"density": density, "size": size, "shape": shape, "epochs": epochs, "seed": seed}
+    settings = make_settings(given, "edgediff extract")
     show_warnings()
     say(f"comparing {tuned} with {model} ...")
     with progress_bar() as progress:
@@ -51,7 +56,7 @@ def extract(
             task=task,
             train=train,
             dev=dev,
-            settings=Settings(density=density, size=size, epochs=epochs, seed=seed),
+            settings=settings,
             rows=rows,
             resume=resume,
             progress=progress,

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from edgediff.encoder import load_encoder, load_tuned
 from edgediff.errors import ModelError, RunError, SettingError
 from edgediff.format import read_run
-from edgediff.pack import pack
+from edgediff.pack import pack, top_rows
 from edgediff.runtime import Tokens, eval, load_session
 from edgediff.score import load_task, read_rows
-from edgediff.train import Component, Method, Precision, Settings, extract
+from edgediff.train import Component, Method, Precision, Settings, Shape, extract
 from edgediff.train.settings import component_of
 
 ALL = Settings(density=1.0)
@@ -169,6 +169,18 @@ def test_a_size_holds_for_an_extraction_too(tuned, tiny_model, tiny_task, tmp_pa
     _extract(tiny_model("bert"), tuned[0], tmp_path / "run", tiny_task, Settings(size=3000))
     pack(tmp_path / "run", tmp_path / "x.dpf")
     assert 0.75 * 3000 <= (tmp_path / "x.dpf").stat().st_size <= 3000
+
+
+def test_whole_rows_and_columns_of_the_difference_are_kept(tuned, tiny_model, tiny_task, tmp_path):
+    settings = Settings(density=0.1, shape=Shape.ROW)
+    _extract(tiny_model("bert"), tuned[0], tmp_path / "run", tiny_task, settings)
+    diff = read_run(tmp_path / "run")
+    assert diff.provenance["shape"] == "row"
+    difference = load_tuned(tuned[0], load_encoder(tiny_model("bert")), diff.task).difference
+    wanted = top_rows(difference, round(0.1 * diff.base.parameters))
+    assert {tensor.name: tensor.indices.tolist() for tensor in diff.tensors} == {
+        name: indices.tolist() for name, indices in wanted.items()
+    }
 
 
 def test_only_the_components_asked_for_are_extracted(tuned, tiny_model, tiny_task, tmp_path):
