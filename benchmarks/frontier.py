@@ -52,7 +52,7 @@ def _panel(
         elif points["bytes"].min() < WIDEST:
             rows = shape == Shape.ROW
             panel.errorbar(
-                points["bytes"], points["score"], points["spread"], color=colours[key], marker="o",
-                markersize=4, capsize=2, linewidth=1, linestyle=":" if rows else "-",
+                points["bytes"], points["score"], points["spread"], color=colours[key], markersize=4,
+                marker="s" if rows else "o", capsize=2, linewidth=1, linestyle=":" if rows else "-",
                 label=names[key] + (", whole rows" if rows else ""),
             )  # fmt: skip
