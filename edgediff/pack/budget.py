@@ -1,5 +1,6 @@
 """As much of a diff as fits into a number of bytes: the entries that are worth most per bit."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -31,21 +32,25 @@ def fit(diff: Diff, max_bytes: int, bits: int | None = None) -> Diff:
     whole = quantise(diff, bits)
     if len(dumps(whole)) <= max_bytes:
         return whole
-    best = quantise(replace(diff, tensors=()), bits)
-    smallest = len(dumps(best))
+    smallest = len(dumps(quantise(replace(diff, tensors=()), bits)))
     if smallest > max_bytes:
         raise SettingError(
             f"the file has {smallest} bytes without any entry, at most {max_bytes} are allowed"
         )
-    fits, fails = 0, diff.nnz
-    while fails - fits > max(diff.nnz // 1000, 1):
+    count = largest_count(lambda count: _keep(diff, count), diff.nnz, max_bytes, bits)
+    return quantise(_keep(diff, count), bits)
+
+
+def largest_count(keep: Callable[[int], Diff], most: int, max_bytes: int, bits: int | None) -> int:
+    """The largest count, to a thousandth of `most`, with which the file of `keep(count)` fits; by halving."""
+    fits, fails = 0, most
+    while fails - fits > max(most // 1000, 1):
         count = (fits + fails) // 2
-        packed = quantise(_keep(diff, count), bits)
-        if len(dumps(packed)) <= max_bytes:
-            best, fits = packed, count
+        if len(dumps(quantise(keep(count), bits))) <= max_bytes:
+            fits = count
         else:
             fails = count
-    return best
+    return fits
 
 
 def _keep(diff: Diff, count: int) -> Diff:

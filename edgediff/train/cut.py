@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from edgediff.diff import Base, Diff, Head, Task, TensorDiff
 from edgediff.errors import SettingError
-from edgediff.format import dumps
-from edgediff.pack import fit, quantise, top_k, top_rows
+from edgediff.pack import fit, largest_count, top_k, top_rows
 from edgediff.train.record import provenance_of
 from edgediff.train.settings import Settings, Shape
 
@@ -91,18 +90,16 @@ class Cut:
         return {tensor.name: tensor.indices for tensor in kept.tensors}
 
     def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
-        """As many whole rows and columns as are asked for, or as fit, which is found by halving."""
+        """As many whole rows and columns as are asked for, or as fit."""
         if self.keep is not None:
             mask = top_rows(found, self.keep)
             if not mask:
                 raise SettingError(f"no row or column that changes has {self.keep} entries or fewer")
             return mask
-        fits, fails = 0, self._most
-        while fails - fits > max(fails // 1000, 1):
-            count = (fits + fails) // 2
-            file = dumps(quantise(self._diff(found, top_rows(found, count), head), self.bits))
-            fits, fails = (count, fails) if len(file) <= self._room else (fits, count)
-        return top_rows(found, fits)
+        count = largest_count(
+            lambda count: self._diff(found, top_rows(found, count), head), self._most, self._room, self.bits
+        )
+        return top_rows(found, count)
 
     def _diff(self, found: Mapping[str, NDArray[np.float32]], mask: Mask, head: Head) -> Diff:
         """The diff if `found` were its values."""
