@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.runs import DENSITY, EPOCHS, RATES, RESULTS, WORK, Run, Runs
-from edgediff.train import Method, Shape
+from edgediff.train import Criterion, Method, Shape
 
 
 def main() -> None:
@@ -32,11 +32,21 @@ def main() -> None:
 def _plan(arguments: argparse.Namespace, runs: Runs) -> Iterator[Run]:
     """Every run, the other seeds of a rate as soon as it is known to be the best."""
     rows = [
-        Run(task, method, density, rank=arguments.rank if method.adapts else 0, shape=Shape(arguments.shape))
-        for density in arguments.densities
+        Run(
+            task,
+            method,
+            density,
+            rank=arguments.rank if method.adapts else 0,
+            shape=Shape(arguments.shape),
+            size=size,
+            bits=arguments.bits,
+            criterion=Criterion(arguments.criterion) if method is Method.EARLY else Criterion.MOVEMENT,
+        )
+        for size in arguments.sizes
+        for density in (arguments.densities if size == 0 else [DENSITY])
         for task in arguments.tasks
         for method in map(Method, arguments.methods)
-        if method.sparse or density == arguments.densities[0]
+        if method.sparse or (size == arguments.sizes[0] and density == arguments.densities[0])
     ]
     for tried in range(arguments.rates):
         for row in rows:
@@ -59,6 +69,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rank", type=int, default=4, help="of adapters")
     parser.add_argument("--shape", default=Shape.ENTRY, choices=list(Shape), help="of diffs")
     parser.add_argument("--densities", type=float, nargs="+", default=[DENSITY])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[0], help="bytes, in place of densities")
+    parser.add_argument("--bits", type=int, default=0, help="a value; 0 is what `pack` takes")
+    parser.add_argument("--criterion", default=Criterion.CREDIT, choices=list(Criterion), help="of `early`")
     return parser.parse_args()
 
 

@@ -5,6 +5,7 @@ python -m benchmarks.results
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -15,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader
 from benchmarks.frontier import frontier
 from benchmarks.runs import DENSITY, RESULTS
 from edgediff.files import write_atomic
-from edgediff.train import Method, Shape
+from edgediff.train import Criterion, Method, Shape
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs" / "results.md", ROOT / "README.md"
@@ -93,7 +94,7 @@ def pages() -> dict[Path, str]:
 def _runs() -> pd.DataFrame:
     """One row a run."""
     results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    runs = pd.DataFrame([{"rank": 0, "shape": Shape.ENTRY} | result for result in results])
+    runs = pd.DataFrame([_BEFORE | result for result in results])
     no_density = [not Method(method).sparse or method == Method.BITFIT for method in runs["method"]]
     runs.loc[no_density, "density"] = 1.0
     runs["score"] *= 100
@@ -103,7 +104,9 @@ def _runs() -> pd.DataFrame:
     return runs
 
 
-_ROW = ["task", "method", "rank", "shape", "density"]
+_ROW = ["task", "method", "rank", "shape", "criterion", "size", "bits", "density"]
+_BEFORE = {"rank": 0, "shape": Shape.ENTRY, "criterion": Criterion.MOVEMENT, "size": 0, "bits": 0}
+"""What files of earlier runs do not say of theirs."""
 
 
 def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
@@ -136,14 +139,15 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
 def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
     """One row for each method, rank, shape and density."""
     rows = []
-    for (method, rank, shape, density), own in runs[runs["task"].isin(TASKS)].groupby(_ROW[1:]):
+    for key, own in runs[runs["task"].isin(TASKS)].groupby(_ROW[1:]):
+        variant = dict(zip(_ROW[1:], key, strict=True))
         scores = dict(zip(own["task"], map(_with_spread, own.itertuples()), strict=True))
         rows.append(
             {
-                "key": Method(method),
-                "density": density,
-                "method": NAMES[method] + _variant(rank, shape),
-                "changed": _changed(density),
+                "key": Method(variant["method"]),
+                "density": variant["density"],
+                "method": NAMES[variant["method"]] + _variant(variant),
+                "changed": _changed(variant),
                 **{title: scores.get(task, "") for task, title in TASKS.items()},
                 "mean": f"{own['score'].mean():.2f}" + ("" if len(scores) == len(TASKS) else " (partial)"),
                 "bytes a task": f"{own['bytes'].mean():,.0f}",
@@ -174,8 +178,8 @@ def _all(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "task": [TASKS.get(task, task.upper()) for task in runs["task"]],
-            "method": [f"{run.method}{_variant(run.rank, run.shape)}" for run in runs.itertuples()],
-            "changed": [_changed(density) for density in runs["density"]],
+            "method": [f"{run['method']}{_variant(run)}" for run in runs.to_dict("records")],
+            "changed": [_changed(run) for run in runs.to_dict("records")],
             "rates tried (seed 0)": runs["tried"],
             "score": [_with_spread(row) for row in runs.itertuples()],
             "seeds": runs["seeds"],
@@ -204,13 +208,20 @@ def _peers(results: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _variant(rank: int, shape: str) -> str:
+def _variant(run: Mapping[str, Any]) -> str:
     """What is said of a method beside its name."""
-    return f", rank {rank}" if rank else ", whole rows" if shape == Shape.ROW else ""
+    said = [f"rank {run['rank']}"] if run["rank"] else []
+    said += {Shape.ROW: ["whole rows"], Shape.AUTO: ["mixed shapes"]}.get(run["shape"], [])
+    if run["method"] == Method.EARLY and run["criterion"] == Criterion.MOVEMENT:
+        said.append("by movement")
+    said += [f"{run['bits']} bits"] if run["bits"] else []
+    return "".join(f", {each}" for each in said)
 
 
-def _changed(density: float) -> str:
-    return f"{density:.2%}" if density < 1 else ""
+def _changed(run: Mapping[str, Any]) -> str:
+    if run["size"]:
+        return f"{run['size'] / 1000:g} KB"
+    return f"{run['density']:.2%}" if run["density"] < 1 else ""
 
 
 def _with_spread(row: Any) -> str:

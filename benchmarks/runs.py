@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.shipped import shipped
 from edgediff.diff import Task
 from edgediff.diff.glue import GLUE_TASKS
 from edgediff.export import export
 from edgediff.files import write_atomic
 from edgediff.pack import pack
 from edgediff.runtime import eval
-from edgediff.train import Method, Settings, Shape, train
+from edgediff.train import Criterion, Method, Settings, Shape, train
 
 RESULTS = Path(__file__).parent / "results" / "scores"
 WORK = Path("build/runs")
@@ -36,7 +37,11 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """One training run; `rank` is that of adapters, 0 for other methods, `shape` that of a diff."""
+    """One training run.
+
+    `rank` is that of adapters, 0 for other methods; `size` (in bytes) takes the place of the density, and
+    `bits` that of what `pack` would choose, unless they are 0.
+    """
 
     task: str
     method: Method
@@ -45,20 +50,27 @@ class Run:
     seed: int = 0
     rank: int = 0
     shape: Shape = Shape.ENTRY
+    size: int = 0
+    bits: int = 0
+    criterion: Criterion = Criterion.MOVEMENT
 
     @property
     def key(self) -> str:
         """The name of its folder and of its result."""
-        method = f"{self.method}{self.rank or ''}{'-rows' if self.shape is Shape.ROW else ''}"
-        density = f"-{self.density:g}" if self.method.sparse else ""
-        return f"{self.task}-{method}{density}-{self.rate:g}-s{self.seed}"
+        shape = {Shape.ENTRY: "", Shape.ROW: "-rows"}.get(self.shape, f"-{self.shape}")
+        credit = "-credit" if self.method is Method.EARLY and self.criterion is Criterion.CREDIT else ""
+        amount = f"-{self.size}B" if self.size else f"-{self.density:g}" if self.method.sparse else ""
+        bits = f"-{self.bits}bits" if self.bits else ""
+        method = f"{self.method}{self.rank or ''}{shape}{credit}"
+        return f"{self.task}-{method}{amount}{bits}-{self.rate:g}-s{self.seed}"
 
     def settings(self, epochs: float | None = None) -> Settings:
         """The settings: the defaults, but for what is varied."""
         name, _ = RATES[self.method]
         varied = {name: self.rate, "density": self.density, "seed": self.seed, "shape": self.shape}
-        if self.rank:
-            varied["adapter_rank"] = self.rank
+        varied["criterion"] = self.criterion
+        named = (("adapter_rank", self.rank), ("size", self.size), ("bits", self.bits))
+        varied |= {name: value for name, value in named if value}
         return Settings(method=self.method, epochs=epochs or EPOCHS[self.task], **varied)  # type: ignore[arg-type]
 
 
@@ -139,6 +151,10 @@ class Runs:
             }
         else:
             result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
+        if run.method is Method.LORA:
+            result["shipped"] = shipped(
+                self.folder(run), self.bundle, task_definition(run.task), self.dev(run.task)
+            )
         result |= {
             key: record[key] for key in ("metric", "stages", "rows", "precision", "settings", "versions")
         }

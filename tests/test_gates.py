@@ -3,9 +3,10 @@ import torch
 
 from edgediff.encoder import load_encoder
 from edgediff.score import load_task, read_rows
-from edgediff.train import L0Form, Method, Settings, gates
+from edgediff.train import L0Form, Method, Settings, Shape, gates
 from edgediff.train.batches import TokenRows
 from edgediff.train.gate_stage import GateStage
+from edgediff.train.gated_lines import GatedLines
 from edgediff.train.model import make_model
 from edgediff.train.noise import NoisePool
 
@@ -95,7 +96,7 @@ def _stage_and_batch(tiny_model, tiny_task, settings):
     generator = torch.Generator().manual_seed(5)
     for tensor in stage.tensors:
         tensor.w.copy_(torch.randn(tensor.w.shape, generator=generator) * 0.05)
-        tensor.log_alpha.copy_(torch.randn(tensor.w.shape, generator=generator))
+        tensor.log_alpha.copy_(torch.randn(tensor.log_alpha.shape, generator=generator))
     stage.group_log_alpha.copy_(torch.randn(len(stage.tensors), generator=generator) * 2)
     return model, stage, tokens.batch(torch.arange(16), torch.device("cpu"))
 
@@ -118,7 +119,8 @@ def _by_autograd(model, stage, batch, before, step, l0_weight):
     for number, tensor in enumerate(stage.tensors):
         w, log_alpha = tensor.w.clone().requires_grad_(), tensor.log_alpha.clone().requires_grad_()
         leaves[f"w.{tensor.name}"], leaves[f"log_alpha.{tensor.name}"] = w, log_alpha
-        p = torch.sigmoid(log_alpha - gates.OPEN_SHIFT).sum()
+        length = len(w) // len(log_alpha)  # entries a gate; 1 unless lines have them
+        p = length * torch.sigmoid(log_alpha - gates.OPEN_SHIFT).sum()
         p_group = torch.sigmoid(leaves["group"][number] - gates.OPEN_SHIFT) if stage.structured else 1.0
         if product:
             # An open group counts its entries at full weight, a closed one rests; its own gate counts always.
@@ -130,7 +132,10 @@ def _by_autograd(model, stage, batch, before, step, l0_weight):
             patched[tensor.name] = before[tensor.name]
             continue
         # The stage draws its noise chunk by chunk; these tensors are of one chunk each.
-        live = tensor.base + w * gate(log_alpha, noise.next(len(w))) * groups[number]
+        z = gate(log_alpha, noise.next(len(log_alpha)))
+        if isinstance(tensor, GatedLines):
+            z = z[:, None].expand(-1, length) if tensor.axis == 0 else z[None].expand(length, -1)
+        live = tensor.base + w * z.reshape(-1) * groups[number]
         whole = before[tensor.name].clone()
         live = live.view(-1, *whole.shape[1:])
         patched[tensor.name] = live if tensor.rows is None else whole.index_copy(0, tensor.rows, live)
@@ -143,8 +148,10 @@ def _by_autograd(model, stage, batch, before, step, l0_weight):
 
 @pytest.mark.parametrize("method", [Method.STRUCTURED, Method.DIFF])
 @pytest.mark.parametrize("form", L0Form)
-def test_a_step_of_the_stage_has_the_gradients_of_plain_autograd(tiny_model, tiny_task, method, form):
-    settings = Settings(method=method, l0_form=form, clip=1e9)  # so that gradients stay as they are
+@pytest.mark.parametrize("shape", [Shape.ENTRY, Shape.ROW])
+def test_a_step_of_the_stage_has_the_gradients_of_plain_autograd(tiny_model, tiny_task, method, form, shape):
+    # Unclipped, so that gradients stay as they are.
+    settings = Settings(method=method, l0_form=form, shape=shape, clip=1e9)
     model, stage, batch = _stage_and_batch(tiny_model, tiny_task, settings)
     before = {tensor.name: tensor.parameter.detach().clone() for tensor in stage.tensors}
     weight = stage._feedback.weight = 1e-3

@@ -17,10 +17,10 @@ from edgediff.runtime import eval
 from edgediff.score import load_task, read_rows
 from edgediff.train import Component, Method, make_settings
 from edgediff.train.batches import TokenRows
-from edgediff.train.choosers import FisherChooser
 from edgediff.train.cut import Cut
-from edgediff.train.dense_stage import DenseChooser
+from edgediff.train.dense_stage import CreditChooser
 from edgediff.train.mask_stage import MaskStage
+from edgediff.train.methods import make_chooser
 from edgediff.train.model import make_model
 
 
@@ -98,21 +98,38 @@ def _bits(array):
     return np.array(array).view(np.uint32)
 
 
-@pytest.mark.parametrize("method", [Method.EARLY, Method.FISHER])
+@pytest.mark.parametrize("method", [Method.EARLY, Method.MAGNITUDE, Method.FISHER])
 def test_choosing_leaves_the_base_as_it_was_bit_for_bit(method, tiny_model, tiny_task):
     model, tokens = _model_and_rows(tiny_model, tiny_task)
     before = {name: array.copy() for name, array in model.encoder.arrays()}
     parameters = model.parameters_by_name()
-    if method is Method.EARLY:
-        stage = DenseChooser(model, parameters, QUICK, 3, keep_values=False)
-    else:
-        stage = FisherChooser(model, parameters, QUICK, 3)
+    stage = make_chooser(model, parameters, tokens, replace(QUICK, method=method), 3, 0.1)
     _steps(model, tokens, stage)
     found = stage.found()
     assert all(np.abs(values).max() > 0 for name, values in found.items() if name.endswith("dense.weight"))
     stage.detach()
     for name, array in model.encoder.arrays():
         assert np.array_equal(_bits(array), _bits(before[name])), name
+
+
+def test_the_credits_add_up_to_what_the_loss_fell_by(tiny_model, tiny_task):
+    """To first order, in steps so small that it is nearly all there is; a few entries moved against it."""
+    model, tokens = _model_and_rows(tiny_model, tiny_task)
+    model.eval()  # no dropout: the same rows have the same loss
+    parameters = model.parameters_by_name()
+    settings = replace(QUICK, dense_rate=1e-6, head_rate=1e-12, warmup=0)
+    stage = CreditChooser(model, parameters, settings, 4)
+    batch = tokens.batch(torch.arange(64), torch.device("cpu"))
+    losses = []
+    for step in range(stage.steps + 1):
+        model.zero_grad(set_to_none=True)
+        loss = model.loss(batch.inputs, batch.targets)
+        losses.append(loss.item())
+        loss.backward()
+        if step < stage.steps:
+            stage.update(step)
+    credit = sum(float(np.square(roots, dtype=np.float64).sum()) for roots in stage.found().values())
+    assert credit == pytest.approx(losses[0] - losses[-1], rel=0.05)
 
 
 @pytest.mark.parametrize("bits", [None, 2])

@@ -17,7 +17,7 @@ from edgediff.train import Method, Shape, make_settings
 ROWS = replace(QUICK, method=Method.EARLY, shape=Shape.ROW)
 
 
-@pytest.mark.parametrize("method", ["early", "magnitude"])
+@pytest.mark.parametrize("method", ["early", "magnitude", "diff", "structured"])
 def test_what_is_kept_is_whole_rows_and_columns(method, tiny_model, tiny_base, tiny_task, tmp_path):
     record = train_on(
         tiny_model("bert"), tmp_path / "run", tiny_task, replace(ROWS, method=Method(method), density=0.1)
@@ -46,10 +46,33 @@ def test_positions_of_rows_and_columns_cost_a_fraction_of_those_of_entries(tiny_
     assert bits_of_positions("row") < 0.25 * bits_of_positions("entry")  # a tiny model has short rows
 
 
-@pytest.mark.parametrize("method", ["structured", "diff", "fisher", "random", "bitfit", "full"])
-def test_a_method_that_finds_no_rows_is_refused(method):
-    with pytest.raises(SettingError, match=f"shape is row, which the method {method} cannot choose"):
-        make_settings({"method": method, "shape": "row"}, "here")
+@pytest.mark.parametrize(
+    ("shape", "method"),
+    [(shape, method) for shape in ("row", "auto") for method in ("fisher", "random", "bitfit", "full")]
+    + [("auto", "structured"), ("auto", "diff")],
+)
+def test_a_method_that_finds_no_rows_is_refused(method, shape):
+    with pytest.raises(SettingError, match=f"shape is {shape}, which the method {method} cannot choose"):
+        make_settings({"method": method, "shape": shape}, "here")
+
+
+def test_auto_keeps_whole_lines_where_they_are_worth_it(tiny_model, tiny_base, tiny_task, tmp_path):
+    record = train_on(
+        tiny_model("bert"), tmp_path / "run", tiny_task, replace(ROWS, shape=Shape.AUTO, density=0.05)
+    )
+    diff = read_run(tmp_path / "run")
+    assert 0.04 * diff.base.parameters < diff.nnz <= 0.05 * diff.base.parameters
+    whole = 0
+    for tensor in diff.tensors:
+        changed = np.zeros(as_matrix(tensor.shape), np.bool_)
+        changed.reshape(-1)[tensor.indices] = True
+        lines = np.logical_or.outer(changed.all(1), changed.all(0))
+        whole += int(lines.sum())
+    assert whole > 0.5 * diff.nnz  # single entries of a tiny model, all alike, are hardly worth a position
+    pack(tmp_path / "run", tmp_path / "x.dpf")
+    assert read_dpf(tmp_path / "x.dpf").provenance["shape"] == "auto"
+    found = eval(tiny_base, tmp_path / "x.dpf", tiny_task / "dev.jsonl").score
+    assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=ONE_ROW)
 
 
 def test_a_density_below_any_row_is_refused(tiny_model, tiny_task, tmp_path):

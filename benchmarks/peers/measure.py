@@ -9,11 +9,10 @@ import psutil
 
 from benchmarks.peers.peer import Logits, Peer
 from benchmarks.runs import Runs, task_definition
+from benchmarks.scoring import score_of
 from edgediff.bench.in_process import feeds as feeds_of
 from edgediff.bench.timing import in_turns
 from edgediff.format.bundle import read_manifest
-from edgediff.runtime import Tokens
-from edgediff.score import predictions, read_rows, score
 
 LENGTHS = (16, 64, 128)
 ROUNDS, SWITCHES = 30, 15
@@ -58,12 +57,7 @@ def _run(logits: Logits, task: str, feeds: Any) -> Callable[[int], object]:
 
 
 def _score(runs: Runs, name: str, logits: Logits) -> float:
-    task = task_definition(name)
-    rows = read_rows(runs.dev(name), task)
-    tokens = Tokens(runs.bundle, task)
-    features = tokens.features(rows.texts, rows.pairs)
-    found = [logits(name, tokens.pad([feature]))[0] for feature in features]
-    return score(task, predictions(task, found, rows, features), rows)[task.metric]
+    return score_of(lambda feeds: logits(name, feeds), runs.bundle, task_definition(name), runs.dev(name))
 
 
 def _memory_elsewhere(name: str, arguments: list[str]) -> float:

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 
 from benchmarks.peers.lora_session import active_adapter, write_adapter, write_lora_graph
 from benchmarks.peers.peer import Feeds, Logits, Peer
-from benchmarks.peers.sessions import a_session_each, session_of
+from benchmarks.peers.sessions import a_session_each, head_inputs, session_of
 from benchmarks.peers.whole import (
     apply_fp16_difference,
     apply_zstd_patch,
@@ -22,7 +22,7 @@ from benchmarks.peers.whole import (
     write_zstd_patch,
 )
 from benchmarks.runs import DENSITY, Run, Runs
-from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
+from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE
 from edgediff.runtime import open_base
 from edgediff.train import Method
 
@@ -152,14 +152,9 @@ class Rows:
 
     def _heads(self, trained: dict[str, Path]) -> dict[str, Feeds]:
         """The head of each RUN folder as inputs of the graph."""
-        width = read_manifest(self._runs.bundle).base.width
-        unused = {
-            "token_head.weight": np.zeros((0, width), np.float32),
-            "token_head.bias": np.zeros(0, np.float32),
+        return {
+            task: head_inputs(self._runs.bundle, load_file(run / TRAINED)) for task, run in trained.items()
         }
-        weights = {task: load_file(run / TRAINED) for task, run in trained.items()}
-        names = ("head.weight", "head.bias")
-        return {task: unused | {name: own[name] for name in names} for task, own in weights.items()}
 
     def _once(self, name: str, write: Callable[[Path], object]) -> Path:
         """The file or folder, written now if it is not there; it appears whole or not at all."""

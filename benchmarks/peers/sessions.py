@@ -7,6 +7,8 @@ import numpy as np
 import onnxruntime
 
 from benchmarks.peers.peer import Feeds, Logits
+from benchmarks.peers.whole import Weights
+from edgediff.format.bundle import read_manifest
 
 
 def session_of(model: Path) -> onnxruntime.InferenceSession:
@@ -15,6 +17,17 @@ def session_of(model: Path) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = 1
     options.log_severity_level = 3  # it warns of every input that has a default, as adapters need them
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def head_inputs(bundle: Path, trained: Weights) -> Feeds:
+    """The head that was trained, as inputs of the graph."""
+    width = read_manifest(bundle).base.width
+    return {
+        "token_head.weight": np.zeros((0, width), np.float32),
+        "token_head.bias": np.zeros(0, np.float32),
+        "head.weight": trained["head.weight"],
+        "head.bias": trained["head.bias"],
+    }
 
 
 def a_session_each(models: Mapping[str, Path], heads: Mapping[str, Feeds]) -> Callable[[list[str]], Logits]:

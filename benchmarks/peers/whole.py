@@ -22,7 +22,11 @@ LEVEL = 19
 
 def tuned_weights(bundle: Path, run: Path) -> dict[str, NDArray[np.float32]]:
     """Every parameter that the RUN folder of a dense method changes, merged with the base."""
-    trained = load_file(run / "weights.safetensors")
+    return merged_weights(bundle, load_file(run / "weights.safetensors"))
+
+
+def merged_weights(bundle: Path, trained: Weights) -> dict[str, NDArray[np.float32]]:
+    """The parameters that `trained` changes, whole or by adapters, as they then are."""
     stored = np.memmap(bundle / WEIGHTS_FILE, np.uint8, "r")
     base = {entry.name: read_parameter(stored, entry) for entry in read_manifest(bundle).parameters}
     merged = {name: array for name, array in trained.items() if name in base}

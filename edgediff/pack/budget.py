@@ -10,11 +10,10 @@ from edgediff.diff import Diff, TensorDiff
 from edgediff.errors import SettingError
 from edgediff.format import dumps
 from edgediff.format.classes import as_matrix
+from edgediff.pack.prices import VALUE_BITS, position_bits
 from edgediff.pack.quantise import quantise
 
 _ROUNDS = 4
-_VALUE_BITS = 3.0
-"""About what a value costs beside its position; it keeps the merit of cheap positions finite."""
 
 Mask = NDArray[np.bool_]
 
@@ -37,20 +36,20 @@ def fit(diff: Diff, max_bytes: int, bits: int | None = None) -> Diff:
         raise SettingError(
             f"the file has {smallest} bytes without any entry, at most {max_bytes} are allowed"
         )
-    count = largest_count(lambda count: _keep(diff, count), diff.nnz, max_bytes, bits)
+    count = largest_count(lambda count: len(dumps(quantise(_keep(diff, count), bits))) <= max_bytes, diff.nnz)
     return quantise(_keep(diff, count), bits)
 
 
-def largest_count(keep: Callable[[int], Diff], most: int, max_bytes: int, bits: int | None) -> int:
-    """The largest count, to a thousandth of `most`, with which the file of `keep(count)` fits; by halving."""
-    fits, fails = 0, most
-    while fails - fits > max(most // 1000, 1):
-        count = (fits + fails) // 2
-        if len(dumps(quantise(keep(count), bits))) <= max_bytes:
-            fits = count
+def largest_count(fits: Callable[[int], bool], most: int) -> int:
+    """The largest count, to a thousandth of `most`, that still fits; by halving."""
+    largest, smallest_too_large = 0, most
+    while smallest_too_large - largest > max(most // 1000, 1):
+        count = (largest + smallest_too_large) // 2
+        if fits(count):
+            largest = count
         else:
-            fails = count
-    return fits
+            smallest_too_large = count
+    return largest
 
 
 def _keep(diff: Diff, count: int) -> Diff:
@@ -60,7 +59,7 @@ def _keep(diff: Diff, count: int) -> Diff:
     kept = np.ones(len(squares), np.bool_)
     for _ in range(_ROUNDS):
         cost = [_position_bits(t, k) for t, k in zip(diff.tensors, np.split(kept, edges), strict=True)]
-        merit = squares / (np.concatenate(cost) + _VALUE_BITS)
+        merit = squares / (np.concatenate(cost) + VALUE_BITS)
         kept = np.zeros(len(squares), np.bool_)
         kept[np.argsort(-merit, kind="stable")[:count]] = True
     masks = np.split(kept, edges)
@@ -68,13 +67,8 @@ def _keep(diff: Diff, count: int) -> Diff:
 
 
 def _position_bits(tensor: TensorDiff, kept: Mask) -> NDArray[np.float64]:
-    """The bits that each entry's position costs if `kept` are sent, were rows and columns independent."""
-    rows, columns = as_matrix(tensor.shape)
-    row, column = np.divmod(tensor.indices, columns)
-    of_row = np.bincount(row[kept], minlength=rows)[row] + 0.5
-    of_column = np.bincount(column[kept], minlength=columns)[column] + 0.5
-    share = np.minimum(of_row * of_column / max(int(kept.sum()), 1), 1.0)
-    return np.asarray(-np.log2(share))
+    shape = as_matrix(tensor.shape)
+    return position_bits(*np.divmod(tensor.indices, shape[1]), kept, shape)
 
 
 def _part(tensor: TensorDiff, kept: Mask) -> TensorDiff:

@@ -1,12 +1,22 @@
 """A task as a sparse diff over a frozen encoder: choose, cut, tune."""
 
 from edgediff.train.extract import extract
-from edgediff.train.settings import Component, L0Form, Method, Precision, Settings, Shape, make_settings
+from edgediff.train.settings import (
+    Component,
+    Criterion,
+    L0Form,
+    Method,
+    Precision,
+    Settings,
+    Shape,
+    make_settings,
+)
 from edgediff.train.tasks import Job, read_tasks, train_tasks
 from edgediff.train.train import train
 
 __all__ = [
     "Component",
+    "Criterion",
     "Job",
     "L0Form",
     "Method",

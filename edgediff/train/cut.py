@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgediff.diff import Base, Diff, Head, Task, TensorDiff
 from edgediff.errors import SettingError
-from edgediff.pack import fit, largest_count, top_k, top_rows
+from edgediff.format import dumps
+from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows
 from edgediff.train.record import provenance_of
 from edgediff.train.settings import Settings, Shape
 
@@ -73,21 +74,28 @@ class Cut:
         return min(keep / self.base.parameters, 1.0)
 
     def mask(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
-        """The entries of largest magnitude over all parameters together, by one threshold.
+        """What is worth most of `found`, an entry's worth being the square of its value there.
 
-        Where a size decides, those that are worth most per byte of the packed file if `found` were values.
-        With the shape `row`, the rows and columns of largest mean square in their place.
+        Single entries by one threshold over all parameters together, or where a size decides, those worth
+        most per byte of the packed file; with the shape `row`, whole rows and columns; with `auto`, rows,
+        columns and entries, each where it is worth its bytes.
 
         Raises:
             SettingError: the number is below that of any row or column.
         """
-        if self.shape is Shape.ROW:
-            return self._rows(found, head)
-        if self.keep is not None:
-            return top_k(found, self.keep)
-        candidates = top_k(found, self._most)
-        kept = fit(self._diff(found, candidates, head), self._room, self.bits)
-        return {tensor.name: tensor.indices for tensor in kept.tensors}
+        match self.shape:
+            case Shape.ENTRY if self.keep is not None:
+                return top_k(found, self.keep)
+            case Shape.ENTRY:
+                candidates = top_k(found, self._most)
+                values = {name: found[name].reshape(-1)[indices] for name, indices in candidates.items()}
+                kept = fit(self._diff(candidates, values, found, head), self._room, self.bits)
+                return {tensor.name: tensor.indices for tensor in kept.tensors}
+            case Shape.ROW:
+                return self._rows(found, head)
+            case Shape.AUTO:
+                most = self.keep if self.keep is not None else self._most
+                return top_mixed(found, most, lambda mask: self._fits(mask, found, head))
 
     def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
         """As many whole rows and columns as are asked for, or as fit."""
@@ -96,23 +104,34 @@ class Cut:
             if not mask:
                 raise SettingError(f"no row or column that changes has {self.keep} entries or fewer")
             return mask
-        count = largest_count(
-            lambda count: self._diff(found, top_rows(found, count), head), self._most, self._room, self.bits
-        )
+        count = largest_count(lambda count: self._fits(top_rows(found, count), found, head), self._most)
         return top_rows(found, count)
 
-    def _diff(self, found: Mapping[str, NDArray[np.float32]], mask: Mask, head: Head) -> Diff:
-        """The diff if `found` were its values."""
-        tensors = tuple(
-            TensorDiff(name, found[name].shape, indices, found[name].reshape(-1)[indices])
-            for name, indices in mask.items()
-        )
+    def _fits(self, mask: Mask, found: Mapping[str, NDArray[np.float32]], head: Head) -> bool:
+        """Whether so many entries are asked for, or so many bytes."""
+        if self.keep is not None:
+            return sum(map(len, mask.values())) <= self.keep
+        if sum(map(len, mask.values())) > self._most:
+            return False
+        # Lines are kept with entries that are worth nothing yet: what they will be is a guess.
+        draw = np.random.default_rng(0)
+        values = {name: draw.standard_normal(len(where), np.float32) for name, where in mask.items()}
+        return len(dumps(quantise(self._diff(mask, values, found, head), self.bits))) <= self._room
+
+    def _diff(
+        self,
+        mask: Mask,
+        values: Mapping[str, NDArray[np.float32]],
+        found: Mapping[str, NDArray[np.float32]],
+        head: Head,
+    ) -> Diff:
+        tensors = tuple(TensorDiff(n, found[n].shape, where, values[n]) for n, where in mask.items())
         return Diff(self.base, self.task, tensors, head, self.provenance)
 
     @property
     def _most(self) -> int:
-        """More entries than fit: none takes less than two bits."""
-        return 8 * self._room // 2
+        """More entries than fit: none takes less than a bit."""
+        return 8 * self._room
 
     @property
     def _room(self) -> int:

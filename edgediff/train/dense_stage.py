@@ -86,3 +86,45 @@ class DenseChooser(DenseStage, Chooser):
         """Put the base back."""
         for name, parameter in self._named.items():
             parameter.copy_(self._base[name])
+
+
+class CreditChooser(DenseChooser):
+    """Finds how much of the fall of the loss is due to each entry, to first order.
+
+    With gradients g over n steps and the difference d to the base, that is `-d * sum(g) / n`: what an entry
+    did about the mean gradient. It is the path integral of Zenke, Poole, Ganguli (arXiv 1703.04200) with the
+    mean gradient in place of each step's own, for whose noise AdamW's moves would get credit too. How far an
+    entry moved says little in comparison: AdamW moves all alike, whatever their gradient.
+    """
+
+    def __init__(self, model: TaskModel, parameters: Parameters, settings: Settings, steps: int) -> None:
+        super().__init__(model, parameters, settings, steps, keep_values=False)
+        self._gradients = {name: torch.zeros_like(p, requires_grad=False) for name, p in parameters.items()}
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Add up the gradients as they are before they are clipped, and step."""
+        for name, parameter in self._named.items():
+            if parameter.grad is not None:
+                self._gradients[name] += parameter.grad
+        super().update(step)
+
+    @torch.no_grad()
+    def found(self) -> dict[str, NDArray[np.float32]]:
+        """The roots of the credits, with the sign of the move; 0 where it did not lower the loss."""
+        roots = {}
+        for name, moved in super().found().items():
+            mean = self._gradients[name].cpu().numpy() / self.steps
+            roots[name] = np.copysign(np.sqrt(np.maximum(-moved * mean, 0)), moved)
+        return roots
+
+    def state(self) -> State:
+        """The state after a whole step."""
+        return super().state() | {f"gradient.{name}": total for name, total in self._gradients.items()}
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        super().restore(state)
+        for name, total in self._gradients.items():
+            total.copy_(state[f"gradient.{name}"])

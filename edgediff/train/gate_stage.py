@@ -9,10 +9,11 @@ from torch import Tensor
 
 from edgediff.train import gates
 from edgediff.train.feedback import L0Feedback
+from edgediff.train.gated_lines import GatedLines
 from edgediff.train.gated_tensor import CHUNK, GatedTensor
 from edgediff.train.model import TaskModel
 from edgediff.train.noise import NoisePool, NoiseSlices
-from edgediff.train.settings import L0Form, Method, Settings
+from edgediff.train.settings import L0Form, Method, Settings, Shape
 from edgediff.train.stage import Chooser, Parameters, State, adam, clip, clip_known, learn_only
 
 
@@ -26,6 +27,8 @@ class GateStage(Chooser):
     backward pass leaves the parameter out, and neither w nor its gates move. What the L0 term would have done
     to them is done in the steps that find the group open, at full weight in place of the group's probability
     of being open: the same on average, and most groups of a trained run are closed in most steps.
+
+    With the shape `row`, whole rows and columns have a gate in the place of their entries.
     """
 
     name = "gates"
@@ -43,8 +46,9 @@ class GateStage(Chooser):
         super().__init__(settings, steps)
         learn_only(model.encoder, parameters.values())
         embedding = model.encoder.model.get_input_embeddings().weight
-        self.tensors = [
-            GatedTensor.of(name, p, token_ids.to(p.device) if p is embedding else None)
+        gated = GatedLines if settings.shape is Shape.ROW else GatedTensor
+        self.tensors: list[GatedTensor] = [
+            gated.of(name, p, token_ids.to(p.device) if p is embedding else None)
             for name, p in parameters.items()
         ]
         device = model.head.weight.device
@@ -201,4 +205,4 @@ class GateStage(Chooser):
         if self.structured:
             group_gates = gates.expected_gates(self.group_log_alpha)
         for tensor, group in zip(self.tensors, group_gates, strict=True):
-            yield tensor.w * gates.expected_gates(tensor.log_alpha) * group
+            yield tensor.gated() * group

@@ -55,6 +55,17 @@ class GatedTensor:
         else:
             self.parameter.data.index_copy_(0, self.rows, live.view(len(self.rows), -1))
 
+    def gated(self) -> Tensor:
+        """`w * z` without noise, flat."""
+        return self.w * gates.expected_gates(self.log_alpha)
+
+    def gradient(self) -> Tensor:
+        """The parameter's gradient, flat, of the rows."""
+        grad = self.parameter.grad
+        if grad is None:
+            grad = torch.zeros_like(self.parameter)
+        return (grad if self.rows is None else grad.index_select(0, self.rows)).reshape(-1)
+
     def patch(self, noise: NoiseSlices, group: float, scratch: gates.Scratch) -> None:
         """Sample the gates and write `base + w * z * group` into the parameter."""
         target = self.parameter.data if self.rows is None else torch.empty_like(self.base)
@@ -77,10 +88,7 @@ class GatedTensor:
         self, noise: NoiseSlices, group: float, penalty: float, scratch: gates.Scratch
     ) -> gates.ChunkSums:
         """Carry the parameter's gradient on to w and log_alpha, with the noise that `patch` had."""
-        grad = self.parameter.grad
-        if grad is None:
-            grad = torch.zeros_like(self.parameter)
-        grad = (grad if self.rows is None else grad.index_select(0, self.rows)).reshape(-1)
+        grad = self.gradient()
         if self.log_alpha.grad is None:
             self.log_alpha.grad = torch.empty_like(self.log_alpha)
         sums = gates.ChunkSums()

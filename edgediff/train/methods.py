@@ -8,10 +8,10 @@ from edgediff.extras import require
 from edgediff.train.adapters import AdapterStage, linear_weights
 from edgediff.train.batches import TokenRows
 from edgediff.train.choosers import FisherChooser, RandomChooser
-from edgediff.train.dense_stage import DenseChooser, DenseStage
+from edgediff.train.dense_stage import CreditChooser, DenseChooser, DenseStage
 from edgediff.train.gate_stage import GateStage
 from edgediff.train.model import TaskModel
-from edgediff.train.settings import Method, Settings
+from edgediff.train.settings import Criterion, Method, Settings
 from edgediff.train.stage import Chooser, Parameters
 
 
@@ -50,9 +50,12 @@ def make_chooser(
     match settings.method:
         case Method.STRUCTURED | Method.DIFF:
             return GateStage(model, parameters, rows.token_ids(), settings, steps, density)
-        case Method.EARLY | Method.MAGNITUDE:
-            keep = settings.method is Method.MAGNITUDE
-            return DenseChooser(model, parameters, settings, steps, keep_values=keep)
+        case Method.EARLY if settings.criterion is Criterion.CREDIT:
+            return CreditChooser(model, parameters, settings, steps)
+        case Method.EARLY:
+            return DenseChooser(model, parameters, settings, steps, keep_values=False)
+        case Method.MAGNITUDE:
+            return DenseChooser(model, parameters, settings, steps, keep_values=True)
         case Method.FISHER:
             return FisherChooser(model, parameters, settings, steps)
         case Method.RANDOM:

@@ -13,7 +13,7 @@ from edgediff.errors import SettingError
 class Method(StrEnum):
     """How the task is learnt: ways to choose the mask, the paper's among them, and dense comparisons."""
 
-    EARLY = "early"  # the entries that a short dense run moves most
+    EARLY = "early"  # the entries to which a short dense run owes most of the fall of its loss
     STRUCTURED = "structured"  # a gate for each entry times one for each matrix or vector (the paper's)
     DIFF = "diff"  # a gate for each entry alone
     MAGNITUDE = "magnitude"  # those that a long dense run moved most, tuned on (the paper's non-adaptive)
@@ -51,11 +51,19 @@ class L0Form(StrEnum):
     SUM = "sum"  # gates of entries and of groups are counted beside one another (its published code)
 
 
+class Criterion(StrEnum):
+    """What the short dense run of `early` says of an entry's worth."""
+
+    CREDIT = "credit"  # how much of the fall of the loss is due to it, to first order
+    MOVEMENT = "movement"  # how far it moved
+
+
 class Shape(StrEnum):
     """What is kept as one: it decides what a position costs."""
 
     ENTRY = "entry"  # single entries
     ROW = "row"  # whole rows and columns of matrices, and whole vectors
+    AUTO = "auto"  # each of these where it is worth its bytes
 
 
 class Component(StrEnum):
@@ -76,8 +84,11 @@ _CHOOSING_SHARE = {
     Method.MAGNITUDE: 0.5,
     Method.FISHER: 0.1,
 }
-_BY_ROW = (Method.EARLY, Method.MAGNITUDE)
-"""They find a difference, and the mean square of a row of it says what the row is worth."""
+_SHAPED = {
+    Shape.ROW: (Method.EARLY, Method.MAGNITUDE, Method.STRUCTURED, Method.DIFF),
+    Shape.AUTO: (Method.EARLY, Method.MAGNITUDE),
+}
+"""The methods that can choose what is of a shape: they have gates of rows, or say what an entry is worth."""
 _BEGIN_AT_BASE = (Method.EARLY, Method.FISHER, Method.RANDOM, Method.BITFIT)
 _POSITIVE = {
     "epochs",
@@ -102,7 +113,9 @@ class Settings:
         method: how the task is learnt.
         density: the share of the encoder's parameters that may change, in (0, 1].
         size: in place of the density, the most bytes that the packed file may have, head included.
-        shape: of what is kept; rows and columns are for `early` and `magnitude`.
+        shape: of what is kept; `row` is for `early`, `magnitude`, `structured` and `diff`, `auto` for the
+            first two.
+        criterion: what the dense run of `early` says of an entry's worth.
         bits: bits a value in the packed file, 2 to 8: the second half of the mask stage then learns with
             values as they will be packed. None leaves the choice to `pack`, and the values exact.
         epochs: passes over the rows, all stages together.
@@ -135,6 +148,7 @@ class Settings:
     density: float = 0.005
     size: int | None = None
     shape: Shape = Shape.ENTRY
+    criterion: Criterion = Criterion.CREDIT
     bits: int | None = None
     epochs: float = 5.0
     batch_size: int = 32
@@ -187,9 +201,10 @@ class Settings:
         self._check_shape()
 
     def _check_shape(self) -> None:
-        if self.shape is Shape.ROW and self.method not in _BY_ROW:
+        able = _SHAPED.get(self.shape, tuple(Method))
+        if self.method not in able:
             raise SettingError(
-                f"shape is row, which the method {self.method} cannot choose; {' and '.join(_BY_ROW)} can"
+                f"shape is {self.shape}, which the method {self.method} cannot choose; {', '.join(able)} can"
             )
 
     @property
@@ -240,6 +255,7 @@ def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
 _NAMED: dict[str, type[StrEnum]] = {
     "method": Method,
     "shape": Shape,
+    "criterion": Criterion,
     "precision": Precision,
     "l0_form": L0Form,
 }

@@ -77,7 +77,7 @@ class Chooser(Stage):
 
     @abstractmethod
     def found(self) -> dict[str, NDArray[np.float32]]:
-        """A value for each entry of every parameter, in its shape; those of largest magnitude are kept."""
+        """A value for each entry of every parameter, in its shape; its square is what the entry is worth."""
 
     def start(self, found: Mapping[str, NDArray[np.float32]]) -> Mapping[str, NDArray[np.float32]] | None:
         """Where the kept entries begin to be tuned; None is at the base's own values."""

@@ -1,0 +1,66 @@
+"""LoRA adapters in fewer bits, as one would ship them, and what they score then.
+
+Adapters come from training in float32, and nobody ships them so. Each matrix is rounded to the nearest of
+evenly spaced levels, 64 neighbours sharing a scale in float16, as the usual libraries do for weights; the
+head ships in float16. Bytes are those of the numbers alone, without a container.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+from benchmarks.peers.sessions import head_inputs, session_of
+from benchmarks.peers.whole import Weights, merged_weights, write_whole
+from benchmarks.scoring import score_of
+from edgediff.diff import Task
+from edgediff.format.bundle import MODEL_FILE
+
+BITS = (16, 8, 4)
+GROUP = 64
+
+
+def shipped(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, Any]]:
+    """`bits`, `bytes` and `score` of the LoRA adapters of a RUN folder, merged and on onnxruntime."""
+    trained = load_file(run / "weights.safetensors")
+    adapters = [name for name in trained if ".lora_" in name]
+    head = sum(2 * array.size for name, array in trained.items() if name.startswith("head."))
+    return [
+        {
+            "bits": bits,
+            "bytes": head + sum(_bytes(trained[name], bits) for name in adapters),
+            "score": _score(_rounded(trained, adapters, bits), bundle, task, dev),
+        }
+        for bits in BITS
+    ]
+
+
+def _rounded(trained: Weights, adapters: list[str], bits: int) -> Weights:
+    return {**trained, **{name: _round(trained[name], bits) for name in adapters}}
+
+
+def _score(trained: Weights, bundle: Path, task: Task, dev: Path) -> float:
+    with tempfile.TemporaryDirectory() as scratch:
+        write_whole(bundle, merged_weights(bundle, trained), Path(scratch) / "merged")
+        session, head = session_of(Path(scratch) / "merged" / MODEL_FILE), head_inputs(bundle, trained)
+        return score_of(lambda feeds: np.asarray(session.run(["logits"], feeds | head)[0]), bundle, task, dev)
+
+
+def _round(array: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """To the nearest level, and back."""
+    if bits == 16:
+        return array.astype(np.float16).astype(np.float32)
+    flat = array.reshape(-1)
+    groups = np.pad(flat, (0, -len(flat) % GROUP)).reshape(-1, GROUP)
+    largest = 2 ** (bits - 1) - 1
+    scale = (np.abs(groups).max(1, keepdims=True) / largest).astype(np.float16).astype(np.float32)
+    codes = np.rint(groups / np.maximum(scale, np.finfo(np.float32).tiny)).clip(-largest, largest)
+    return np.asarray((codes * scale).reshape(-1)[: len(flat)].reshape(array.shape))
+
+
+def _bytes(array: NDArray[np.float32], bits: int) -> int:
+    scales = 0 if bits == 16 else 2 * -(-array.size // GROUP)
+    return -(-array.size * bits // 8) + scales
