@@ -2,35 +2,37 @@
 
 from collections.abc import Mapping
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure
 
-from edgediff.train import Method, Shape
+from edgediff.train import Method
 
-WIDEST = 1_000_000
+NARROWEST, WIDEST = 8_000, 1_000_000
 """Bytes; whole models are 90 times as large, and drawn as a line."""
+TICKS = (8, 16, 32, 64, 128, 256, 512, 1000)
+"""Thousands of bytes."""
 
 
-def frontier(runs: pd.DataFrame, tasks: Mapping[str, str], names: Mapping[Method, str]) -> bytes:
+def frontier(runs: pd.DataFrame, tasks: Mapping[str, str]) -> bytes:
     """An SVG with a panel a task.
 
-    `runs` has one row for each task, method, rank, shape and density, with `score` in percent, its
-    `spread` and `bytes`; `tasks` and `names` are the titles.
+    `runs` has one row for each point, with `task`, `method`, the `name` of its line, `score` in percent, its
+    `spread` and `bytes`; `tasks` are the titles.
     """
+    names = sorted(runs["name"].unique())
+    looks = dict(zip(names, product("osD^", matplotlib.color_sequences["tab10"]), strict=False))
     with matplotlib.rc_context({"svg.hashsalt": "frontier", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(9, 7), layout="constrained")
-        panels = figure.subplots(2, 2).flat
-        colours = dict(zip(names, matplotlib.color_sequences["tab20"], strict=False))
-        for panel, (task, title) in zip(panels, tasks.items(), strict=True):
-            _panel(panel, runs[runs["task"] == task], names, colours)
-            panel.set(title=title, xscale="log", xlim=(15_000, WIDEST), xlabel="bytes a task", ylabel="score")
+        figure = Figure(figsize=(9, 8), layout="constrained")
+        for panel, (task, title) in zip(figure.subplots(2, 2).flat, tasks.items(), strict=True):
+            for name, own in runs[runs["task"] == task].groupby("name"):
+                _draw(panel, name, own.sort_values("bytes"), *looks[name])
+            panel.set(title=title, xscale="log", xlim=(NARROWEST, WIDEST), xlabel="KB a task", ylabel="score")
             panel.minorticks_off()
-            panel.set_xticks(
-                [20e3, 50e3, 100e3, 200e3, 500e3, 1e6], ["20k", "50k", "100k", "200k", "500k", "1M"]
-            )
+            panel.set_xticks([1000 * tick for tick in TICKS], [str(tick) for tick in TICKS])
             panel.grid(alpha=0.3)
         found: dict[str, Any] = {}
         for panel in figure.axes:
@@ -42,17 +44,11 @@ def frontier(runs: pd.DataFrame, tasks: Mapping[str, str], names: Mapping[Method
     return written.getvalue()
 
 
-def _panel(
-    panel: Any, runs: pd.DataFrame, names: Mapping[Method, str], colours: Mapping[Method, Any]
-) -> None:
-    for (method, shape), own in runs.groupby(["method", "shape"]):
-        key, points = Method(method), own.sort_values("bytes")
-        if key is Method.FULL:
-            panel.axhline(points["score"].iloc[0], color="black", linestyle="--", label=names[key])
-        elif points["bytes"].min() < WIDEST:
-            rows = shape == Shape.ROW
-            panel.errorbar(
-                points["bytes"], points["score"], points["spread"], color=colours[key], markersize=4,
-                marker="s" if rows else "o", capsize=2, linewidth=1, linestyle=":" if rows else "-",
-                label=names[key] + (", whole rows" if rows else ""),
-            )  # fmt: skip
+def _draw(panel: Any, name: str, points: pd.DataFrame, marker: str, colour: Any) -> None:
+    if points["method"].iloc[0] == Method.FULL:
+        panel.axhline(points["score"].iloc[0], color="black", linestyle="--", label=name)
+    elif points["bytes"].min() < WIDEST:
+        panel.errorbar(
+            points["bytes"], points["score"], points["spread"], color=colour, marker=marker,
+            markersize=4, capsize=2, linewidth=1, label=name,
+        )  # fmt: skip

@@ -65,7 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc", "stsb", "qnli"], choices=list(EPOCHS))
     parser.add_argument("--methods", nargs="+", default=["full", "early", "structured"], choices=list(Method))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rates", type=int, default=3, choices=(1, 2, 3), help="try so many of each")
+    parser.add_argument("--rates", type=int, default=3, choices=(1, 2, 3, 4), help="try so many of each")
     parser.add_argument("--rank", type=int, default=4, help="of adapters")
     parser.add_argument("--shape", default=Shape.ENTRY, choices=list(Shape), help="of diffs")
     parser.add_argument("--densities", type=float, nargs="+", default=[DENSITY])

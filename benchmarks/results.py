@@ -62,7 +62,7 @@ PAPER_DENSITY = {0.001: 82.5, 0.0025: 84.5, 0.005: 84.8, 0.01: 85.1}
 def main() -> None:
     """Write all."""
     contents = {path: text.encode() for path, text in pages().items()}
-    contents[PLOT] = frontier(_best_rates(_runs()), TASKS, NAMES)
+    contents[PLOT] = frontier(_lines(_best_rates(_runs())), TASKS)
     for path, content in contents.items():
         write_atomic(path, content)
         print(f"wrote {path}")
@@ -92,9 +92,10 @@ def pages() -> dict[Path, str]:
 
 
 def _runs() -> pd.DataFrame:
-    """One row a run."""
-    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
-    runs = pd.DataFrame([_BEFORE | result for result in results])
+    """One row a run, and one more for each form in which its adapters would ship."""
+    results = [_BEFORE | json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    results += [result | form for result in results for form in result.get("shipped", [])]
+    runs = pd.DataFrame(results)
     no_density = [not Method(method).sparse or method == Method.BITFIT for method in runs["method"]]
     runs.loc[no_density, "density"] = 1.0
     runs["score"] *= 100
@@ -134,6 +135,12 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
             "tried": tried,
         }
     ).reset_index()
+
+
+def _lines(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs with the `name` of the line of the plot that each lies on."""
+    names = [NAMES[run["method"]] + _variant(run, rank=False) for run in runs.to_dict("records")]
+    return runs.assign(name=names)
 
 
 def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
@@ -208,9 +215,9 @@ def _peers(results: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _variant(run: Mapping[str, Any]) -> str:
+def _variant(run: Mapping[str, Any], rank: bool = True) -> str:
     """What is said of a method beside its name."""
-    said = [f"rank {run['rank']}"] if run["rank"] else []
+    said = [f"rank {run['rank']}"] if rank and run["rank"] else []
     said += {Shape.ROW: ["whole rows"], Shape.AUTO: ["mixed shapes"]}.get(run["shape"], [])
     if run["method"] == Method.EARLY and run["criterion"] == Criterion.MOVEMENT:
         said.append("by movement")

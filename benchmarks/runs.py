@@ -21,7 +21,7 @@ EPOCHS = {"sst2": 3.0, "mrpc": 5.0, "stsb": 5.0, "qnli": 3.0, "mnli": 5.0}
 ROWS = {"sst2": 20_000, "mnli": 5_000}
 RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.FULL: ("dense_rate", (1e-4, 2e-4, 5e-5)),
-    Method.EARLY: ("mask_rate", (2e-3, 4e-3, 1e-3)),
+    Method.EARLY: ("mask_rate", (2e-3, 4e-3, 1e-3, 8e-3)),
     Method.STRUCTURED: ("mask_rate", (1e-3, 2e-3, 4e-3)),
     Method.DIFF: ("mask_rate", (1e-3, 2e-3, 4e-3)),
     Method.MAGNITUDE: ("mask_rate", (1e-3, 5e-4, 2e-3)),

@@ -31,15 +31,15 @@ def shipped(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, An
     return [
         {
             "bits": bits,
-            "bytes": head + sum(_bytes(trained[name], bits) for name in adapters),
-            "score": _score(_rounded(trained, adapters, bits), bundle, task, dev),
+            "bytes": head + sum(shipped_bytes(trained[name], bits) for name in adapters),
+            "score": _score(_with_rounded(trained, adapters, bits), bundle, task, dev),
         }
         for bits in BITS
     ]
 
 
-def _rounded(trained: Weights, adapters: list[str], bits: int) -> Weights:
-    return {**trained, **{name: _round(trained[name], bits) for name in adapters}}
+def _with_rounded(trained: Weights, adapters: list[str], bits: int) -> Weights:
+    return {**trained, **{name: rounded(trained[name], bits) for name in adapters}}
 
 
 def _score(trained: Weights, bundle: Path, task: Task, dev: Path) -> float:
@@ -49,7 +49,7 @@ def _score(trained: Weights, bundle: Path, task: Task, dev: Path) -> float:
         return score_of(lambda feeds: np.asarray(session.run(["logits"], feeds | head)[0]), bundle, task, dev)
 
 
-def _round(array: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+def rounded(array: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     """To the nearest level, and back."""
     if bits == 16:
         return array.astype(np.float16).astype(np.float32)
@@ -61,6 +61,6 @@ def _round(array: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
     return np.asarray((codes * scale).reshape(-1)[: len(flat)].reshape(array.shape))
 
 
-def _bytes(array: NDArray[np.float32], bits: int) -> int:
+def shipped_bytes(array: NDArray[np.float32], bits: int) -> int:
     scales = 0 if bits == 16 else 2 * -(-array.size // GROUP)
     return -(-array.size * bits // 8) + scales

@@ -64,9 +64,9 @@ class _Tensor:
     @classmethod
     def of(cls, name: str, array: NDArray[Any], indices: NDArray[np.int64] | None) -> "_Tensor":
         squares = np.square(array.reshape(as_matrix(array.shape)), dtype=np.float32)
-        sums = [squares.sum(1 - axis, dtype=np.float64) for axis in (0, 1)]
-        places = np.empty(0, np.int64) if indices is None else indices
-        return cls(name, squares, *sums, *np.divmod(places, squares.shape[1]))
+        of_rows, of_columns = (squares.sum(1 - axis, dtype=np.float64) for axis in (0, 1))
+        rows, columns = np.divmod(np.empty(0, np.int64) if indices is None else indices, squares.shape[1])
+        return cls(name, squares, of_rows, of_columns, rows, columns)
 
     @property
     def largest(self) -> float:

@@ -1,0 +1,28 @@
+"""Adapters in fewer bits: what rounding may change, and what is counted."""
+
+import numpy as np
+import pytest
+
+from benchmarks.shipped import GROUP, rounded, shipped_bytes
+
+
+@pytest.mark.parametrize(("bits", "levels"), [(8, 127), (4, 7)])
+def test_values_move_by_half_a_level_of_their_group_at_most(bits, levels):
+    values = np.random.default_rng(0).normal(size=(3, 70)).astype(np.float32)
+    values[2, 60:] *= 100  # in the last group; the others keep their fine levels
+    moved = np.abs(rounded(values, bits) - values).reshape(-1)
+    for start in range(0, values.size, GROUP):
+        largest = np.abs(values.reshape(-1)[start : start + GROUP]).max()
+        assert moved[start : start + GROUP].max() <= 0.505 * largest / levels  # the scale is rounded too
+    assert len(np.unique(rounded(values[:1, :GROUP], bits))) <= 2 * levels + 1
+
+
+def test_zeros_stay_and_half_precision_is_half_precision():
+    assert not rounded(np.zeros((2, 100), np.float32), 4).any()
+    values = np.random.default_rng(1).normal(size=(5, 9)).astype(np.float32)
+    assert np.array_equal(rounded(values, 16), values.astype(np.float16))
+
+
+@pytest.mark.parametrize(("bits", "wanted"), [(16, 400), (8, 200 + 8), (4, 100 + 8)])
+def test_bytes_are_those_of_the_codes_and_of_a_scale_for_each_group(bits, wanted):
+    assert shipped_bytes(np.zeros((2, 100), np.float32), bits) == wanted
