@@ -62,5 +62,6 @@ def rounded(array: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
 
 
 def shipped_bytes(array: NDArray[np.float32], bits: int) -> int:
+    """Of an adapter's matrix: its codes and scales."""
     scales = 0 if bits == 16 else 2 * -(-array.size // GROUP)
     return -(-array.size * bits // 8) + scales

@@ -6,14 +6,17 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from diffs import made_diff, made_task
 from playwright.sync_api import sync_playwright
 from typer.testing import CliRunner
 
 from edgediff.bench import Effort, bench, make_plan
+from edgediff.bench.in_process import pages
 from edgediff.errors import OutputError, SettingError, StoppedError
-from edgediff.format import write_dpf
+from edgediff.format import read_dpf, write_dpf
+from edgediff.format.bundle import WEIGHTS_FILE, read_manifest, read_parameter
 from edgediff_cli.main import app
 
 EFFORT = Effort(lengths=(4, 8, 4096), threads=(1,), rounds=2, starts=1)
@@ -67,6 +70,23 @@ def test_every_measurement_is_in_the_report_and_lengths_beyond_the_base_are_left
     for each in times:
         assert 0 < each["p50_ms"] <= each["p95_ms"]
     assert found["memory"]["tasks_mb"] > 0
+    assert 0 < found["patch of colours"]["p50_ms"] <= found["patch of colours"]["p95_ms"]
+
+
+def test_pages_are_those_of_the_weights_file_that_a_patched_one_differs_in(tiny_base, files):
+    manifest, diff = read_manifest(tiny_base), read_dpf(files[0])
+    stored = np.fromfile(tiny_base / WEIGHTS_FILE, np.uint8)
+    patched = stored.copy()
+    tensors = {tensor.name: tensor for tensor in diff.tensors}
+    for parameter in manifest.parameters:
+        if parameter.name not in tensors:
+            continue
+        array = np.array(read_parameter(stored, parameter), order="C")
+        array.reshape(-1)[tensors[parameter.name].indices] += 1
+        raw = np.ascontiguousarray(array.T if parameter.transposed else array, "<f4").tobytes()
+        patched[parameter.offset : parameter.offset + parameter.length] = np.frombuffer(raw, np.uint8)
+    differs = np.unique(np.flatnonzero(stored != patched) // 4096)
+    assert pages(manifest, diff) == len(differs) > 10
 
 
 def test_a_file_of_another_base_and_a_broken_one_are_rows_with_their_reasons(measured):
@@ -120,7 +140,10 @@ def test_what_was_measured_before_an_interrupt_is_kept_and_not_measured_again(
             bench(plan, tmp_path / "report")
     kept = json.loads((tmp_path / "report" / "report.json").read_text())
     assert not kept["complete"]
-    assert list(kept["measured"]) == ["first use of colours", "first use of colours-2", "equality"]
+    assert list(kept["measured"]) == [
+        *(f"{what} of {name}" for name in ("colours", "colours-2") for what in ("first use", "patch")),
+        "equality",
+    ]
     results = bench(plan, tmp_path / "report", resume=True)
     assert results["complete"]
     assert {name: results["measured"][name] for name in kept["measured"]} == kept["measured"]

@@ -60,6 +60,7 @@ def _measurements(plan: Plan, cache: Path) -> Iterator[tuple[str, Callable[[], A
     """Every measurement by name, in order."""
     for task in plan.usable:
         yield f"first use of {task.name}", partial(in_process.first_use, plan, task, cache)
+        yield f"patch of {task.name}", partial(in_process.patch, plan, task, cache)
     yield "equality", partial(in_process.equality, plan, cache)
     yield "switches", partial(in_process.switches, plan, cache)
     for threads in plan.effort.threads:

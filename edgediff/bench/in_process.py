@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from edgediff.bench.plan import Plan, TaskFile
 from edgediff.bench.timing import in_turns, summary, timed
+from edgediff.diff import Diff
 from edgediff.format import read_dpf
 from edgediff.format.bundle import Manifest
 from edgediff.runtime import OpenBase, eval, load_session, open_base
 
 _LOWEST_WORDS = 50
 """Token numbers below it are in every vocabulary; a run's time does not depend on which they are."""
+
+_PAGE = 4096
 
 _REST = 0.02
 """Seconds between runs on several threads: they go on spinning for a while, on the cores of the next one."""
@@ -52,6 +55,30 @@ def first_use(plan: Plan, task: TaskFile, cache: Path) -> dict[str, Any]:
             times.append(timed(lambda: base.activate(task.name)))
             base.remove(task.name)
     return summary(times[1:])
+
+
+def patch(plan: Plan, task: TaskFile, cache: Path) -> dict[str, Any]:
+    """From the base to the task, and how many pages of the base's weights hold a changed parameter."""
+    times = []
+    with open_base(plan.base, threads=1, cache=cache) as base:
+        base.add(task.path, task.name)
+        for _ in range(plan.effort.rounds + 1):
+            base.deactivate()
+            times.append(timed(lambda: base.activate(task.name)))
+    return summary(times[1:]) | {"pages": pages(plan.manifest, read_dpf(task.path))}
+
+
+def pages(manifest: Manifest, diff: Diff) -> int:
+    """How many pages of `weights.bin` the diff changes: whole rows lie together, single entries scattered."""
+    parameters = {parameter.name: parameter for parameter in manifest.parameters}
+    touched = [np.empty(0, np.int64)]
+    for tensor in diff.tensors:
+        parameter, places = parameters[tensor.name], tensor.indices
+        if parameter.transposed:
+            rows, columns = tensor.shape
+            places = places % columns * rows + places // columns
+        touched.append(np.unique((parameter.offset + 4 * places) // _PAGE))
+    return len(np.unique(np.concatenate(touched)))
 
 
 def switches(plan: Plan, cache: Path) -> dict[str, Any]:

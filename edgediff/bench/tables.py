@@ -50,6 +50,8 @@ def _tasks(results: Results) -> Table:
                 "bits each": f"{about['bits_per_nonzero']:.2f}",
                 "of it index": f"{about['bits_per_index']:.2f}",
                 "of it value": f"{about['bits_per_value']:.2f}",
+                "pages": f"{measured[f'patch of {name}']['pages']:,}",
+                "patch, ms": f"{measured[f'patch of {name}']['p50_ms']:.2f}",
                 "first use, ms": f"{measured[f'first use of {name}']['p50_ms']:.1f}",
                 "score": f"{score['score']:.4f}" if "score" in score else "",
                 "metric": score.get("metric", ""),
@@ -58,8 +60,9 @@ def _tasks(results: Results) -> Table:
             }
         )
     text = (
-        "Bits are those of the whole file but the head, for each changed parameter. First use is from a file"
-        " of which the header was read to a task that is active."
+        "Bits are those of the whole file but the head, for each changed parameter. Pages are those of the"
+        " base's weights that hold a changed one, 4 KB each; a patch is from the base to the task, first use"
+        " from a file of which the header was read to a task that is active."
     )
     frame = pd.DataFrame(rows).fillna("")
     return Table("Tasks", text, frame.loc[:, (frame != "").any()])  # without scores, say, no such columns
