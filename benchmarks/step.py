@@ -24,7 +24,7 @@ from edgediff.diff import Kind, Task
 from edgediff.encoder import load_encoder
 from edgediff.pack import top_k
 from edgediff.score import Rows
-from edgediff.train import Method, Precision, Settings
+from edgediff.train import Method, Precision, Settings, Shape
 from edgediff.train.batches import TokenRows
 from edgediff.train.dense_stage import DenseStage
 from edgediff.train.gate_stage import GateStage
@@ -34,7 +34,7 @@ from edgediff.train.memory import peak_memory
 from edgediff.train.model import make_model
 from edgediff.train.stage import Stage
 
-STAGES = ("dense", "gates", "mask")
+STAGES = ("dense", "gates", "gates of rows", "mask")
 ROWS, WORDS = 2_048, 10_000
 UNUSED = 2  # the first steps allocate
 OPEN_STEPS = 10_000  # so long a stage has all its gates open in the first steps
@@ -73,6 +73,8 @@ def _times(tokens: int, precision: Precision, steps: int) -> dict[str, float]:
         "dense": _stage("dense", tokens, precision, steps),
         "gates, all open": _stage("gates", tokens, precision, OPEN_STEPS),
         "gates, a whole stage": _stage("gates", tokens, precision, steps),
+        "gates of rows, all open": _stage("gates of rows", tokens, precision, OPEN_STEPS),
+        "gates of rows, a whole stage": _stage("gates of rows", tokens, precision, steps),
         "mask": _stage("mask", tokens, precision, steps),
     }
     times: dict[str, list[float]] = {name: [] for name in made}
@@ -92,7 +94,8 @@ def _memory(stage: str, tokens: int, precision: str) -> int:
 
 def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Loop, Stage]:
     """A stage over rows of `tokens` tokens each, in a loop of its own."""
-    settings = Settings(method=Method.STRUCTURED, precision=precision)
+    shape = Shape.ROW if name == "gates of rows" else Shape.ENTRY
+    settings = Settings(method=Method.STRUCTURED, shape=shape, precision=precision)
     encoder = load_encoder("minilm")
     task = Task("words", Kind.CLASSIFICATION, "text", labels=("no", "yes"))
     rows = _rows(sorted(encoder.tokenizer.vocab), tokens - 2)
@@ -105,7 +108,7 @@ def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Lo
     model.train()
     if name == "dense":
         return loop, DenseStage(model, parameters, settings, steps, settings.dense_rate)
-    if name == "gates":
+    if name.startswith("gates"):
         return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.density)
     model.train(settings.tuning_dropout)
     # A mask spread over all tensors is the dearest: every parameter takes part in the backward pass.

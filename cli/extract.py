@@ -28,7 +28,10 @@ def extract(
         ),
     ] = None,
     shape: Annotated[
-        str, typer.Option(help="entry or row: change single entries, or whole rows and columns.")
+        str,
+        typer.Option(
+            help="entry, row (whole rows and columns) or auto (each where it pays): what is changed."
+        ),
     ] = "entry",
     epochs: Annotated[float, typer.Option(help="Passes over the rows.")] = 3.0,
     seed: Annotated[int, typer.Option(help="Decides the order of rows and dropout.")] = 0,

@@ -38,7 +38,10 @@ def train(
         ),
     ] = None,
     shape: Annotated[
-        str | None, typer.Option(help="entry or row: change single entries, or whole rows and columns.")
+        str | None,
+        typer.Option(
+            help="entry, row (whole rows and columns) or auto (each where it pays): what is changed."
+        ),
     ] = None,
     bits: Annotated[
         int | None, typer.Option(help="Learn with values as they will be packed, at 2 to 8 bits.")
