@@ -71,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--densities", type=float, nargs="+", default=[DENSITY])
     parser.add_argument("--sizes", type=int, nargs="+", default=[0], help="bytes, in place of densities")
     parser.add_argument("--bits", type=int, default=0, help="a value; 0 is what `pack` takes")
-    parser.add_argument("--criterion", default=Criterion.CREDIT, choices=list(Criterion), help="of `early`")
+    parser.add_argument("--criterion", default=Criterion.MOVEMENT, choices=list(Criterion), help="of `early`")
     return parser.parse_args()
 
 

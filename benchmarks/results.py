@@ -219,8 +219,7 @@ def _variant(run: Mapping[str, Any], rank: bool = True) -> str:
     """What is said of a method beside its name."""
     said = [f"rank {run['rank']}"] if rank and run["rank"] else []
     said += {Shape.ROW: ["whole rows"], Shape.AUTO: ["mixed shapes"]}.get(run["shape"], [])
-    if run["method"] == Method.EARLY and run["criterion"] == Criterion.MOVEMENT:
-        said.append("by movement")
+    said += ["by credit"] if run["criterion"] == Criterion.CREDIT else []
     said += [f"{run['bits']} bits"] if run["bits"] else []
     return "".join(f", {each}" for each in said)
 

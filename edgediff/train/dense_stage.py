@@ -93,8 +93,8 @@ class CreditChooser(DenseChooser):
 
     With gradients g over n steps and the difference d to the base, that is `-d * sum(g) / n`: what an entry
     did about the mean gradient. It is the path integral of Zenke, Poole, Ganguli (arXiv 1703.04200) with the
-    mean gradient in place of each step's own, for whose noise AdamW's moves would get credit too. How far an
-    entry moved says little in comparison: AdamW moves all alike, whatever their gradient.
+    mean gradient in place of each step's own, for whose noise AdamW's moves would get credit too. AdamW moves
+    all entries alike, whatever their gradient, so these are others than those that moved most.
     """
 
     def __init__(self, model: TaskModel, parameters: Parameters, settings: Settings, steps: int) -> None:

@@ -13,7 +13,7 @@ from edgediff.errors import SettingError
 class Method(StrEnum):
     """How the task is learnt: ways to choose the mask, the paper's among them, and dense comparisons."""
 
-    EARLY = "early"  # the entries to which a short dense run owes most of the fall of its loss
+    EARLY = "early"  # the entries that a short dense run moves most
     STRUCTURED = "structured"  # a gate for each entry times one for each matrix or vector (the paper's)
     DIFF = "diff"  # a gate for each entry alone
     MAGNITUDE = "magnitude"  # those that a long dense run moved most, tuned on (the paper's non-adaptive)
@@ -54,8 +54,8 @@ class L0Form(StrEnum):
 class Criterion(StrEnum):
     """What the short dense run of `early` says of an entry's worth."""
 
-    CREDIT = "credit"  # how much of the fall of the loss is due to it, to first order
     MOVEMENT = "movement"  # how far it moved
+    CREDIT = "credit"  # how much of the fall of the loss is due to it, to first order
 
 
 class Shape(StrEnum):
@@ -148,7 +148,7 @@ class Settings:
     density: float = 0.005
     size: int | None = None
     shape: Shape = Shape.ENTRY
-    criterion: Criterion = Criterion.CREDIT
+    criterion: Criterion = Criterion.MOVEMENT
     bits: int | None = None
     epochs: float = 5.0
     batch_size: int = 32
