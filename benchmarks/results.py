@@ -140,6 +140,7 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
 def _lines(runs: pd.DataFrame) -> pd.DataFrame:
     """The runs with the `name` of the line of the plot that each lies on."""
     names = [NAMES[run["method"]] + _variant(run, rank=False) for run in runs.to_dict("records")]
+    names = [name.replace("`", "") for name in names]
     return runs.assign(name=names)
 
 
