@@ -59,7 +59,7 @@ class GatedLines(GatedTensor):
         matrix, w = self._as_matrix(grad), self._as_matrix(self.w)
         of_line = torch.einsum("rc,rc->r" if self.axis == 0 else "rc,rc->c", matrix, w)  # sum g w
         group_dot = float(torch.dot(of_line, z))
-        matrix.mul_(self._along(z)).mul_(group)  # dL/dw = g z z_group
+        matrix.mul_(self._along(z * group))  # dL/dw = g z z_group
         length = self.w.numel() // len(self.log_alpha)
         p = gates.open_probability(self.log_alpha)
         slope = gates.gate_slope(scratch.first(len(z)).sample, z)
