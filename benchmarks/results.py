@@ -98,6 +98,7 @@ def _runs() -> pd.DataFrame:
     runs = pd.DataFrame(results)
     no_density = [not Method(method).sparse or method == Method.BITFIT for method in runs["method"]]
     runs.loc[no_density, "density"] = 1.0
+    runs.loc[runs["size"] > 0, "density"] = 0.0  # the size decided
     runs["score"] *= 100
     runs["seconds"] = [
         sum(stage["steps"] * (stage["step_seconds"] or 0) for stage in stages) for stages in runs["stages"]

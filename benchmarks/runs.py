@@ -58,7 +58,7 @@ class Run:
     def key(self) -> str:
         """The name of its folder and of its result."""
         shape = {Shape.ENTRY: "", Shape.ROW: "-rows"}.get(self.shape, f"-{self.shape}")
-        credit = "-credit" if self.method is Method.EARLY and self.criterion is Criterion.CREDIT else ""
+        credit = "-credit" if self.criterion is Criterion.CREDIT else ""
         amount = f"-{self.size}B" if self.size else f"-{self.density:g}" if self.method.sparse else ""
         bits = f"-{self.bits}bits" if self.bits else ""
         method = f"{self.method}{self.rank or ''}{shape}{credit}"
@@ -67,8 +67,8 @@ class Run:
     def settings(self, epochs: float | None = None) -> Settings:
         """The settings: the defaults, but for what is varied."""
         name, _ = RATES[self.method]
-        varied = {name: self.rate, "density": self.density, "seed": self.seed, "shape": self.shape}
-        varied["criterion"] = self.criterion
+        varied = {name: self.rate, "density": self.density, "seed": self.seed}
+        varied |= {"shape": self.shape, "criterion": self.criterion}
         named = (("adapter_rank", self.rank), ("size", self.size), ("bits", self.bits))
         varied |= {name: value for name, value in named if value}
         return Settings(method=self.method, epochs=epochs or EPOCHS[self.task], **varied)  # type: ignore[arg-type]

@@ -21,6 +21,7 @@ Mask = Mapping[str, NDArray[np.int64]]
 
 _USUAL_BITS = 8
 """About what an entry takes in a packed file; says how many gates to aim at for a size."""
+_TINY = np.finfo(np.float32).tiny
 _MARGIN = 0.95
 """Values change while they are tuned and with them their bits: the cut leaves this much room."""
 
@@ -87,15 +88,13 @@ class Cut:
             case Shape.ENTRY if self.keep is not None:
                 return top_k(found, self.keep)
             case Shape.ENTRY:
-                candidates = top_k(found, self._most)
-                values = {name: found[name].reshape(-1)[indices] for name, indices in candidates.items()}
-                kept = fit(self._diff(candidates, values, found, head), self._room, self.bits)
+                candidates = self._diff(found, top_k(found, self._most), head)
+                kept = fit(candidates, self._room, self.bits)
                 return {tensor.name: tensor.indices for tensor in kept.tensors}
             case Shape.ROW:
                 return self._rows(found, head)
             case Shape.AUTO:
-                most = self.keep if self.keep is not None else self._most
-                return top_mixed(found, most, lambda mask: self._fits(mask, found, head))
+                return top_mixed(found, self._most, lambda mask: self._fits(mask, found, head))
 
     def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
         """As many whole rows and columns as are asked for, or as fit."""
@@ -109,29 +108,25 @@ class Cut:
 
     def _fits(self, mask: Mask, found: Mapping[str, NDArray[np.float32]], head: Head) -> bool:
         """Whether so many entries are asked for, or so many bytes."""
-        if self.keep is not None:
-            return sum(map(len, mask.values())) <= self.keep
         if sum(map(len, mask.values())) > self._most:
             return False
-        # Lines are kept with entries that are worth nothing yet: what they will be is a guess.
-        draw = np.random.default_rng(0)
-        values = {name: draw.standard_normal(len(where), np.float32) for name, where in mask.items()}
-        return len(dumps(quantise(self._diff(mask, values, found, head), self.bits))) <= self._room
+        if self.size is None:
+            return True
+        return len(dumps(quantise(self._diff(found, mask, head), self.bits))) <= self._room
 
-    def _diff(
-        self,
-        mask: Mask,
-        values: Mapping[str, NDArray[np.float32]],
-        found: Mapping[str, NDArray[np.float32]],
-        head: Head,
-    ) -> Diff:
-        tensors = tuple(TensorDiff(n, found[n].shape, where, values[n]) for n, where in mask.items())
+    def _diff(self, found: Mapping[str, NDArray[np.float32]], mask: Mask, head: Head) -> Diff:
+        """The diff if `found` were its values; what is worth nothing yet, as in a line, is next to zero."""
+        values = {name: found[name].reshape(-1)[where] for name, where in mask.items()}
+        tensors = tuple(
+            TensorDiff(name, found[name].shape, where, np.where(values[name] == 0, _TINY, values[name]))
+            for name, where in mask.items()
+        )
         return Diff(self.base, self.task, tensors, head, self.provenance)
 
     @property
     def _most(self) -> int:
-        """More entries than fit: none takes less than a bit."""
-        return 8 * self._room
+        """How many entries at most: none takes less than a bit."""
+        return self.keep if self.keep is not None else 8 * self._room
 
     @property
     def _room(self) -> int:
