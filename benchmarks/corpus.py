@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.mutators import Parts, join, split
-from edgediff import Base, Diff, Head, Task, TensorDiff, dumps
-from edgediff.diff import Kind, Metric
-from edgediff.format.classes import MAX_CLASSED_AXIS, as_matrix
+from edgediff import Base, Diff, Head, Product, Task, TensorDiff, dumps
+from edgediff.diff import Kind, Metric, as_matrix
+from edgediff.format.classes import MAX_CLASSED_AXIS
 from edgediff.format.numbers import encode_numbers
 from edgediff.format.positions import Plan
 from edgediff.format.rice import encode_gaps, gaps_of
@@ -28,12 +28,18 @@ SHAPES += [(1 << 40,), (1 << 20, 1 << 20), (3, 1 << 21)]
 def make_corpus(seed: int) -> list[bytes]:
     """Small valid files, the same for a seed."""
     rng = random.Random(seed)  # noqa: S311 (no secret)
-    plain = [_plain(task, width, bits) for task in TASKS for width in (1, 5) for bits in (2, 4, 8)]
+    plain = [
+        _plain(task, width, bits, products)
+        for task in TASKS
+        for width in (1, 5)
+        for bits in (2, 4, 8)
+        for products in (False, True)
+    ]
     return plain + [_divided(rng, split(rng.choice(plain))) for _ in range(300)]
 
 
-def _plain(task: Task, width: int, bits: int) -> bytes:
-    """The file of a diff over a few tensors, with one changed entry up to all."""
+def _plain(task: Task, width: int, bits: int, products: bool) -> bytes:
+    """The file of a diff over a few tensors, with one changed entry up to all, and products of three."""
     changed = [np.arange(0, 1200, step) for step in (1, 3, 50, 1200)]
     tensors = [
         TensorDiff(f"{i}\u00e9", (40, 30), at, np.sin(at + 1).astype(np.float32))
@@ -42,7 +48,19 @@ def _plain(task: Task, width: int, bits: int) -> bytes:
     bias = np.arange(task.outputs, dtype=np.float32)
     head = Head(np.outer(np.sin(bias + 1), np.arange(width) - 1).astype(np.float32), bias)
     base = Base("b", "0123456789abcdef" * 4, 1 << 40, width)
-    return dumps(quantise(Diff(base, task, tuple(tensors), head, {"seed": "0"}), bits))
+    diff = Diff(base, task, tuple(tensors), head, {"seed": "0"}, products=_products() if products else ())
+    return dumps(quantise(diff, bits))
+
+
+def _products() -> tuple[Product, ...]:
+    """Of a tensor that has entries too, of a vector, and of one with many axes."""
+    made = []
+    for rank, (name, shape) in enumerate({"0\u00e9": (40, 30), "v": (300,), "w": (7, 3, 5)}.items(), 1):
+        rows, columns = as_matrix(shape)
+        left, right = np.sin(np.arange(rows * rank) + 1.0), np.cos(np.arange(columns * rank) + 1.0)
+        factors = left.reshape(rows, rank), right.reshape(rank, columns)
+        made.append(Product(name, shape, *(factor.astype(np.float32) for factor in factors)))
+    return tuple(made)
 
 
 def _divided(rng: random.Random, parts: Parts) -> bytes:

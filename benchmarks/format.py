@@ -23,7 +23,6 @@ from edgediff.diff import Diff, TensorDiff
 from edgediff.format import dumps, loads, read_run
 from edgediff.format.classes import as_matrix, find_classes
 from edgediff.format.container import split_sections
-from edgediff.format.dpf import SECTIONS
 from edgediff.format.numbers import encode_numbers
 from edgediff.format.positions import decode_positions, encode_positions
 from edgediff.format.rice import gaps_of
@@ -57,7 +56,7 @@ def _print_columns(diffs: dict[str, Diff], title: str, measure: Callable[[Diff],
 def _sizes(diff: Diff) -> dict[str, str]:
     packed = quantise(diff)
     data = dumps(packed)
-    length = {name: len(content) for name, content in split_sections(data, SECTIONS).items()}
+    length = {name: len(content) for name, content in split_sections(data).items()}
     others = len(data) - length["HEAD"] - length["INDX"] - length["VALS"]
 
     def bits(size: int) -> str:
@@ -226,7 +225,7 @@ def _whole_lines(diff: Diff) -> dict[str, str]:
     for name, bits in (("the bits that pack picks", None), ("3 bits", 3)):
         packed = quantise(replace(diff, tensors=tuple(tensors)), bits)
         data = dumps(packed)
-        length = {key: len(content) for key, content in split_sections(data, SECTIONS).items()}
+        length = {key: len(content) for key, content in split_sections(data).items()}
         index = 8 * length["INDX"] / packed.nnz
         shown[name] = f"{8 * (len(data) - length['HEAD']) / packed.nnz:.2f}, index {index:.3f}"
     return shown

@@ -29,11 +29,11 @@ import edgediff.format
 from benchmarks.corpus import make_corpus
 from benchmarks.mutators import change_bytes, mutate, split
 from edgediff import FormatError, loads
+from edgediff.diff import as_matrix
 from edgediff.format import inspect
-from edgediff.format.classes import MAX_CLASSED_AXIS, as_matrix
+from edgediff.format.classes import MAX_CLASSED_AXIS
 from edgediff.format.container import split_sections
 from edgediff.format.deflate import MAX_DEFLATE_RATIO, inflate
-from edgediff.format.dpf import SECTIONS
 from edgediff.format.metadata import decode_metadata
 from edgediff.format.positions import MAX_CLASSED_LINES
 
@@ -90,9 +90,12 @@ def measure(data: bytes) -> tuple[float, int]:
     tracemalloc.stop()
     allowed = (1 << 20) + 4 * len(data)
     with contextlib.suppress(FormatError, struct.error):  # nothing is read beyond where this ends
-        sections = split_sections(data, SECTIONS)
+        sections = split_sections(data)
         allowed += 64 * len(inflate(sections["META"], 1 << 20, "META"))
-        entries = decode_metadata(sections["META"]).tensors
+        meta = decode_metadata(sections["META"], products="PROD" in sections)
+        entries = meta.tensors
+        factors = sum(product.size for product in meta.products)
+        allowed += 64 * min(factors, MAX_DEFLATE_RATIO * len(data))
         allowed += 64 * min(sum(entry.nnz for entry in entries), MAX_DEFLATE_RATIO * len(data))
         lines = [size for e in entries for size in as_matrix(e.shape) if size <= MAX_CLASSED_AXIS]
         allowed += 48 * min(sum(lines), MAX_CLASSED_LINES)

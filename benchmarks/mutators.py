@@ -12,29 +12,34 @@ import numpy as np
 
 from edgediff.format.container import join_sections, split_sections
 from edgediff.format.deflate import inflate
-from edgediff.format.dpf import SECTIONS
 from edgediff.format.numbers import decode_numbers, encode_numbers
 
 Parts = dict[str, bytes]
-"""What a file's sections hold, inflated: meta, numbers, quotients, remainders, levels, codes, head."""
+"""What a file's sections hold, inflated: meta, numbers, quotients, remainders, levels, codes, head; and steps
+and factors, if it has products."""
 
 # A file taken apart, and put together with lengths and checksums that are right.
 
 
 def split(data: bytes) -> Parts:
     """The parts of a file; raises an exception of any kind if it has none."""
-    meta, indx, vals, head = split_sections(data, SECTIONS).values()
+    sections = split_sections(data)
+    meta, indx, vals = (sections[name] for name in ("META", "INDX", "VALS"))
     coded, unary = struct.unpack_from("<II", indx)
     levels = 3 + 2 * vals[0]
-    return {
+    parts = {
         "meta": inflate(meta, 1 << 20, "META"),
         "numbers": inflate(indx[8 : 8 + coded], 1 << 20, "INDX"),
         "quotients": indx[8 + coded :][:unary],
         "remainders": indx[8 + coded :][unary:],
         "levels": vals[:levels],
         "codes": inflate(vals[levels:], 1 << 20, "VALS"),
-        "head": head,
+        "head": sections["HEAD"],
     }
+    if (prod := sections.get("PROD")) is None:
+        return parts
+    steps = 4 * sum(rank for *_, rank in json.loads(parts["meta"])["products"])
+    return parts | {"steps": prod[:steps], "factors": inflate(prod[steps:], 1 << 20, "PROD")}
 
 
 def join(parts: Parts) -> bytes:
@@ -42,7 +47,10 @@ def join(parts: Parts) -> bytes:
     numbers, quotients = _deflate(parts["numbers"]), parts["quotients"]
     indx = struct.pack("<II", len(numbers), len(quotients)) + numbers + quotients + parts["remainders"]
     vals = parts["levels"] + _deflate(parts["codes"])
-    return join_sections({"META": _deflate(parts["meta"]), "INDX": indx, "VALS": vals, "HEAD": parts["head"]})
+    prod = {"PROD": parts["steps"] + _deflate(parts["factors"])} if "steps" in parts else {}
+    return join_sections(
+        {"META": _deflate(parts["meta"]), "INDX": indx, "VALS": vals, **prod, "HEAD": parts["head"]}
+    )
 
 
 def repair(data: bytes) -> bytes:
@@ -157,7 +165,8 @@ def mutate(rng: random.Random, data: bytes, change: Change = change_bytes) -> by
         parts = None
     if parts is None:
         return change(rng, data) if place > 0.95 else repair(change(rng, data))
-    for name in rng.choices(list(parts), (3, 3, 2, 1, 0.5, 0.5, 0.5), k=rng.choice((0, 1, 1, 1, 2, 3))):
+    weights = (3, 3, 2, 1, 0.5, 0.5, 0.5, 1, 1)[: len(parts)]
+    for name in rng.choices(list(parts), weights, k=rng.choice((0, 1, 1, 1, 2, 3))):
         of_meaning = {"meta": change_meta, "numbers": change_numbers}.get(name, change)
         try:
             parts[name] = (of_meaning if rng.random() < 0.8 else change)(rng, parts[name])

@@ -36,10 +36,10 @@ def _plan(arguments: argparse.Namespace, runs: Runs) -> Iterator[Run]:
             task,
             method,
             density,
-            rank=arguments.rank if method.adapts else 0,
+            rank=arguments.rank if method.low_rank else 0,
             shape=Shape(arguments.shape),
             size=size,
-            bits=arguments.bits,
+            bits=arguments.bits if method.sparse else 0,
             criterion=Criterion(arguments.criterion) if method is Method.EARLY else Criterion.MOVEMENT,
         )
         for size in arguments.sizes
@@ -66,7 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--methods", nargs="+", default=["full", "early", "structured"], choices=list(Method))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rates", type=int, default=3, choices=(1, 2, 3, 4), help="try so many of each")
-    parser.add_argument("--rank", type=int, default=4, help="of adapters")
+    parser.add_argument("--rank", type=int, default=4, help="of products and adapters")
     parser.add_argument("--shape", default=Shape.ENTRY, choices=list(Shape), help="of diffs")
     parser.add_argument("--densities", type=float, nargs="+", default=[DENSITY])
     parser.add_argument("--sizes", type=int, nargs="+", default=[0], help="bytes, in place of densities")

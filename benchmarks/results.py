@@ -38,6 +38,7 @@ NAMES = {
     Method.FULL: "full fine-tuning",
     Method.LAST_LAYER: "last layer",
     Method.BITFIT: "BitFit",
+    Method.LOW_RANK: "low rank (`low-rank`)",
     Method.LORA: "LoRA",
     Method.SHIRA: "SHiRA",
     Method.MAGNITUDE: "non-adaptive diff pruning",
@@ -96,7 +97,8 @@ def _runs() -> pd.DataFrame:
     results = [_BEFORE | json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
     results += [result | form for result in results for form in result.get("shipped", [])]
     runs = pd.DataFrame(results)
-    no_density = [not Method(method).sparse or method == Method.BITFIT for method in runs["method"]]
+    whole = (Method.BITFIT, Method.LOW_RANK)
+    no_density = [not Method(method).sparse or method in whole for method in runs["method"]]
     runs.loc[no_density, "density"] = 1.0
     runs.loc[runs["size"] > 0, "density"] = 0.0  # the size decided
     runs["score"] *= 100

@@ -27,6 +27,7 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.MAGNITUDE: ("mask_rate", (1e-3, 5e-4, 2e-3)),
     Method.FISHER: ("mask_rate", (2e-3, 1e-3, 4e-3)),
     Method.RANDOM: ("mask_rate", (2e-3, 1e-3, 4e-3)),
+    Method.LOW_RANK: ("adapter_rate", (2e-3, 4e-3, 1e-3)),
     Method.BITFIT: ("mask_rate", (2e-3, 1e-3, 4e-3)),
     Method.LAST_LAYER: ("dense_rate", (2e-4, 1e-4, 4e-4)),
     Method.LORA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
@@ -39,8 +40,8 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
 class Run:
     """One training run.
 
-    `rank` is that of adapters, 0 for other methods; `size` (in bytes) takes the place of the density, and
-    `bits` that of what `pack` would choose, unless they are 0.
+    `rank` is that of products and adapters, 0 for other methods; `size` (in bytes) takes the place of the
+    density, and `bits` that of what `pack` would choose, unless they are 0.
     """
 
     task: str
@@ -59,7 +60,8 @@ class Run:
         """The name of its folder and of its result."""
         shape = {Shape.ENTRY: "", Shape.ROW: "-rows"}.get(self.shape, f"-{self.shape}")
         credit = "-credit" if self.criterion is Criterion.CREDIT else ""
-        amount = f"-{self.size}B" if self.size else f"-{self.density:g}" if self.method.sparse else ""
+        dense = self.method.low_rank or not self.method.sparse
+        amount = f"-{self.size}B" if self.size else "" if dense else f"-{self.density:g}"
         bits = f"-{self.bits}bits" if self.bits else ""
         method = f"{self.method}{self.rank or ''}{shape}{credit}"
         return f"{self.task}-{method}{amount}{bits}-{self.rate:g}-s{self.seed}"

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import accelerate
@@ -29,12 +30,13 @@ from edgediff.train.batches import TokenRows
 from edgediff.train.dense_stage import DenseStage
 from edgediff.train.gate_stage import GateStage
 from edgediff.train.loop import Loop
+from edgediff.train.low_rank_stage import LowRankStage
 from edgediff.train.mask_stage import MaskStage
 from edgediff.train.memory import peak_memory
-from edgediff.train.model import make_model
+from edgediff.train.model import linear_layers, make_model
 from edgediff.train.stage import Stage
 
-STAGES = ("dense", "gates", "gates of rows", "mask")
+STAGES = ("dense", "gates", "gates of rows", "mask", "low-rank")
 ROWS, WORDS = 2_048, 10_000
 UNUSED = 2  # the first steps allocate
 OPEN_STEPS = 10_000  # so long a stage has all its gates open in the first steps
@@ -76,6 +78,7 @@ def _times(tokens: int, precision: Precision, steps: int) -> dict[str, float]:
         "gates of rows, all open": _stage("gates of rows", tokens, precision, OPEN_STEPS),
         "gates of rows, a whole stage": _stage("gates of rows", tokens, precision, steps),
         "mask": _stage("mask", tokens, precision, steps),
+        "low-rank": _stage("low-rank", tokens, precision, steps),
     }
     times: dict[str, list[float]] = {name: [] for name in made}
     for step in range(steps):
@@ -111,6 +114,9 @@ def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Lo
     if name.startswith("gates"):
         return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.density)
     model.train(settings.tuning_dropout)
+    if name == "low-rank":
+        weights = {key: parameters[key] for key in sorted(linear_layers(encoder.model))}
+        return loop, LowRankStage(model, weights, replace(settings, bits=3), steps, rank=1)
     # A mask spread over all tensors is the dearest: every parameter takes part in the backward pass.
     generator = torch.Generator().manual_seed(0)
     merit = {key: torch.rand(p.shape, generator=generator).numpy() for key, p in parameters.items()}

@@ -24,12 +24,12 @@ def inspect(
     typer.echo(json.dumps(found, ensure_ascii=False) if as_json else _table(found))
 
 
-def _layer_bars(tensors: list[dict[str, Any]]) -> list[str]:
+def _layer_bars(parts: list[dict[str, Any]]) -> list[str]:
     """A bar for each numbered layer, and for what stands outside of them, in the order of the names."""
     counts: dict[str, int] = {}
-    for tensor in tensors:
-        name = layer_of(tensor["name"])
-        counts[name] = counts.get(name, 0) + tensor["nnz"]
+    for part in parts:
+        name = layer_of(part["name"])
+        counts[name] = counts.get(name, 0) + part["count"]
     most = max(counts.values(), default=1)
     return [
         f"{name:<48} {count:>8,} {'█' * max(round(_BAR * count / most), 1)}" for name, count in counts.items()
@@ -38,6 +38,8 @@ def _layer_bars(tensors: list[dict[str, Any]]) -> list[str]:
 
 def _table(found: dict[str, Any]) -> str:
     task = found["task"]
+    entries = [tensor | {"count": tensor["nnz"]} for tensor in found["tensors"]]
+    factors = [product | {"count": product["size"]} for product in found["products"]]
     lines = [
         f"task         {task['name']} ({task['kind']}, {task['metric']})",
         f"labels       {', '.join(task.get('labels', [])) or 'a number'}",
@@ -45,20 +47,43 @@ def _table(found: dict[str, Any]) -> str:
         f"fingerprint  {found['base_fingerprint']}",
         f"file         {size_text(found['file_bytes'])}, of it the head {size_text(found['head_bytes'])}"
         f" and names {size_text(found['metadata_bytes'])}",
-        f"changed      {found['nnz']:,} parameters, density {found['density']:.4%}",
-        f"bits each    {found['bits_per_nonzero']:.2f}: index {found['bits_per_index']:.2f},"
-        f" value {found['bits_per_value']:.2f}, the rest names and checksums",
-        "",
-        "changed parameters by layer",
-        *_layer_bars(found["tensors"]),
-        "",
-        "densest tensors",
     ]
-    tensors = sorted(found["tensors"], key=lambda tensor: -tensor["density"])
+    if entries or not factors:
+        lines += [
+            f"changed      {found['nnz']:,} parameters, density {found['density']:.4%}",
+            f"bits each    {found['bits_per_nonzero']:.2f}: index {found['bits_per_index']:.2f},"
+            f" value {found['bits_per_value']:.2f}, the rest names and checksums",
+            "",
+            "changed parameters by layer",
+            *_layer_bars(entries),
+            "",
+            "densest tensors",
+            *_densest(entries),
+        ]
+    if factors:
+        lines += [
+            f"low rank     {len(factors):,} parameters changed as a whole, rank {_ranks(factors)}",
+            f"numbers      {found['factors']:,} at {found['bits_per_factor']:.2f} bits each",
+            "",
+            "numbers by layer",
+            *_layer_bars(factors),
+        ]
+    return "\n".join(lines)
+
+
+def _densest(tensors: list[dict[str, Any]]) -> list[str]:
+    tensors = sorted(tensors, key=lambda tensor: -tensor["density"])
     top = tensors[0]["density"] if tensors else 1.0
+    lines = []
     for tensor in tensors[:_DENSEST]:
         bar = "█" * max(round(_BAR * tensor["density"] / top), 1)
         lines.append(f"{tensor['name']:<48} {tensor['nnz']:>8,} {tensor['density']:>8.3%} {bar}")
     if len(tensors) > _DENSEST:
         lines.append(f"and {len(tensors) - _DENSEST} more")
-    return "\n".join(lines)
+    return lines
+
+
+def _ranks(products: list[dict[str, Any]]) -> str:
+    """The rank, or the least and the highest."""
+    ranks = sorted({product["rank"] for product in products})
+    return str(ranks[0]) if len(ranks) == 1 else f"{ranks[0]} to {ranks[-1]}"

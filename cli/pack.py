@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from edgediff_cli.show import parse_bytes, size_text
+from edgediff_cli.show import amounts, parse_bytes, size_text
 
 
 def _bits(text: str) -> int | None:
@@ -45,6 +45,6 @@ def pack(
     pack(run, dpf, bits, max_bytes)
     found = inspect(dpf)
     typer.echo(
-        f"{dpf}: {size_text(found['file_bytes'])}, {found['nnz']:,} changed parameters"
-        f" at {found['bits_per_nonzero']:.2f} bits each, head {size_text(found['head_bytes'])}"
+        f"{dpf}: {size_text(found['file_bytes'])}, {', '.join(amounts(found))},"
+        f" head {size_text(found['head_bytes'])}"
     )

@@ -30,7 +30,22 @@ def record_text(record: dict[str, Any]) -> str:
     told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
     total = record["base"]["parameters"]
     changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
+    if record.get("factors"):
+        changed += f", {record['factors']:,} numbers learnt for {total:,} parameters"
     return f"{record['task']}, {told}{changed}"
+
+
+def amounts(found: dict[str, Any]) -> list[str]:
+    """How much a file changes and what that takes, from what `inspect` found of it."""
+    told = []
+    if found["nnz"] or not found["products"]:
+        told.append(f"{found['nnz']:,} changed parameters at {found['bits_per_nonzero']:.2f} bits each")
+    if found["products"]:
+        told.append(
+            f"{len(found['products']):,} parameters changed as a whole by {found['factors']:,} numbers"
+            f" at {found['bits_per_factor']:.2f} bits each"
+        )
+    return told
 
 
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}

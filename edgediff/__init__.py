@@ -1,6 +1,6 @@
 """edgediff: one base model on the device, many tasks as tiny files."""
 
-from edgediff.diff import Base, Diff, Head, Task, TensorDiff
+from edgediff.diff import Base, Diff, Head, Product, Task, TensorDiff
 from edgediff.errors import EdgeDiffError, FormatError
 from edgediff.format import dumps, loads, read_dpf, write_dpf
 
@@ -10,6 +10,7 @@ __all__ = [
     "EdgeDiffError",
     "FormatError",
     "Head",
+    "Product",
     "Task",
     "TensorDiff",
     "dumps",

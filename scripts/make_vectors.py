@@ -8,14 +8,14 @@ With `--check` nothing is written: the exit status is 1 if the shipped files dif
 import sys
 from pathlib import Path
 
-from vectors import classes, container, fields, head, indx, meta, sets, tensors, valid, vals
+from vectors import classes, container, fields, head, indx, meta, prod, sets, tensors, valid, vals
 from vectors.parts import EXAMPLE, file
 from vectors.vector import to_json
 
 from edgediff import dumps
 
 SHIPPED = Path(__file__).parents[1] / "tests" / "vectors"
-TOPICS = (valid, container, meta, fields, tensors, classes, indx, sets, vals, head)
+TOPICS = (valid, container, meta, fields, tensors, classes, indx, sets, vals, prod, head)
 
 
 def make() -> dict[Path, str]:

@@ -13,11 +13,16 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 MAGIC = b"\x89DPF\r\n\x1a\n"
-SECTIONS = (b"META", b"INDX", b"VALS", b"HEAD")
+SECTIONS = {
+    1: (b"META", b"INDX", b"VALS", b"HEAD"),
+    2: (b"META", b"INDX", b"VALS", b"PROD", b"HEAD"),
+}
 MOST_FILE_BYTES = 2**26
 MOST_INFLATED = 2**20  # of META, and of the numbers of INDX
 MOST_ENTRIES = 2**26
-MOST_TENSORS = 4096
+MOST_TENSORS = 4096  # and as many products
+MOST_RANK = 256
+MOST_FACTORS = 2**26  # numbers of all products
 MOST_PLACES = 2**40  # in one tensor, and in the encoder
 MOST_CLASSES = 24
 MOST_CLASSED_AXIS = 2**20  # rows or columns of one tensor
@@ -50,7 +55,7 @@ def demand(holds: bool, text: str, kind: str = "FormatError") -> None:
 def read(data: bytes) -> dict[str, Any]:
     """Read a whole file, or raise Refused."""
     sections = read_container(data)
-    meta = read_meta(sections[b"META"])
+    meta = read_meta(sections[b"META"], b"PROD" in sections)
     entries = sum(tensor["nnz"] for tensor in meta["tensors"])
     demand(entries <= 1032 * len(sections[b"VALS"]), "VALS is too short for the entries", "TruncatedError")
     indices = read_indx(sections[b"INDX"], meta["tensors"])
@@ -67,12 +72,14 @@ def read(data: bytes) -> dict[str, Any]:
             }
         )
         start = end
+    products = read_prod(sections[b"PROD"], meta["products"]) if meta["products"] else []
     return {
         "task": meta["task"],
         "base": meta["base"],
         "provenance": meta["provenance"],
         "tensors": tensors,
         "levels": levels,
+        **({"products": products} if products else {}),
         "head": read_head(sections[b"HEAD"], meta["head"], meta["base"]["width"]),
     }
 
@@ -106,12 +113,12 @@ def read_container(data: bytes) -> dict[bytes, bytes]:
     start = Bytes(data)
     start.take(8, "the magic")
     version, flags = struct.unpack("<H", start.take(2, "the version"))[0], start.data[10:12]
-    demand(version == 1, f"version {version} is not known", "VersionError")
+    demand(version in SECTIONS, f"version {version} is not known", "VersionError")
     start.take(2, "the flags")
     demand(flags == b"\0\0", "a flag is set", "VersionError")
     body = Bytes(data[12 : max(12, len(data) - 32)])
     sections = {}
-    for name in SECTIONS:
+    for name in SECTIONS[version]:
         found = body.take(4, "the file")
         demand(found == name, f"{found!r} stands where {name!r} should", "VersionError")
         length, crc = struct.unpack("<II", body.take(8, f"the section {name!r}"))
@@ -138,9 +145,9 @@ def inflate(stream: bytes, limit: int, what: str) -> bytes:
 # ---------------------------------------------------------------------------------------------------- META
 
 
-def read_meta(section: bytes) -> dict[str, Any]:
-    """Read META: its five fields, defaults filled in and each tensor an object."""
-    fields = {"base", "head", "provenance", "task", "tensors"}
+def read_meta(section: bytes, with_products: bool) -> dict[str, Any]:
+    """Read META: its five or six fields, defaults filled in, each tensor and product an object."""
+    fields = {"base", "head", "provenance", "task", "tensors"} | ({"products"} if with_products else set())
     meta = record(parse_json(inflate(section, MOST_INFLATED, "META")), fields, set(), "META")
     base = record(meta["base"], {"name", "fingerprint", "parameters", "width"}, set(), "base")
     text(base["name"], "base.name", least=0)
@@ -156,6 +163,7 @@ def read_meta(section: bytes) -> dict[str, Any]:
         "provenance": read_provenance(meta["provenance"]),
         "task": read_task(meta["task"], head),
         "tensors": read_tensors(meta["tensors"]),
+        "products": read_products(meta["products"], meta["tensors"]) if with_products else [],
     }
 
 
@@ -257,24 +265,48 @@ def read_task(value: Any, head: int) -> dict[str, Any]:
     return task
 
 
-def read_tensors(value: Any) -> list[dict[str, Any]]:
-    """Take the list of changed tensors."""
-    tensors: list[dict[str, Any]] = []
-    demand(len(array(value, "tensors")) <= MOST_TENSORS, "too many tensors", "LimitError")
+def read_rows(value: Any, what: str) -> list[dict[str, Any]]:
+    """Take the rows of a table, each a name, a shape and a number from 1."""
+    table: list[dict[str, Any]] = []
+    demand(len(array(value, what)) <= MOST_TENSORS, f"too many {what}", "LimitError")
     for entry in value:
-        demand(len(array(entry, "a tensor")) == 3, "a tensor is not a name, a shape and a count")
-        name = text(entry[0], "a tensor's name", 1, 512)
-        demand(not tensors or tensors[-1]["name"] < name, "the names do not ascend")  # by code points
+        demand(len(array(entry, what)) == 3, f"one of the {what} is not a name, a shape and a number")
+        name = text(entry[0], "a name", 1, 512)
+        demand(not table or table[-1]["name"] < name, f"the names of {what} do not ascend")  # by code points
         shape = array(entry[1], "a shape")
         demand(1 <= len(shape) <= 8, "a shape has not 1 to 8 axes")
         places = 1
         for axis in shape:
             places *= integer(axis, 1, MOST_PLACES // places, "an axis of a shape")
-        nnz = integer(entry[2], 1, places, "a tensor's count of entries")
+        number = (
+            integer(entry[2], 1, places, f"the number of one of the {what}")
+            if what == "tensors"
+            else (integer(entry[2], 1, MOST_RANK, "a rank"))
+        )
         rows = 1 if len(shape) == 1 else shape[0]
-        tensors.append({"name": name, "shape": shape, "nnz": nnz, "rows": rows, "columns": places // rows})
+        table.append(
+            {"name": name, "shape": shape, "number": number, "rows": rows, "columns": places // rows}
+        )
+    return table
+
+
+def read_tensors(value: Any) -> list[dict[str, Any]]:
+    """Take the list of tensors with changed entries."""
+    tensors = [{**row, "nnz": row["number"]} for row in read_rows(value, "tensors")]
     demand(sum(tensor["nnz"] for tensor in tensors) <= MOST_ENTRIES, "too many entries", "LimitError")
     return tensors
+
+
+def read_products(value: Any, tensors: list[Any]) -> list[dict[str, Any]]:
+    """Take the list of products; `tensors` is META's own list, known to be right."""
+    products = [{**row, "rank": row["number"]} for row in read_rows(value, "products")]
+    demand(products != [], "a file of version 2 has no product")
+    sizes = [product["rank"] * (product["rows"] + product["columns"]) for product in products]
+    demand(sum(sizes) <= MOST_FACTORS, "products of too many numbers", "LimitError")
+    shapes = {name: shape for name, shape, _ in tensors}
+    for product in products:
+        demand(shapes.get(product["name"], product["shape"]) == product["shape"], "two shapes of one name")
+    return products
 
 
 # ---------------------------------------------------------------------------------------------------- INDX
@@ -487,7 +519,7 @@ def tensor_indices(cut: Classes, width: int, sets: SetReader) -> list[int]:
     return sorted(indices)
 
 
-# ------------------------------------------------------------------------------------------- VALS and HEAD
+# ------------------------------------------------------------------------------------- VALS, PROD and HEAD
 
 
 def read_vals(section: bytes, entries: int) -> tuple[list[float], list[float]]:
@@ -505,6 +537,44 @@ def read_vals(section: bytes, entries: int) -> tuple[list[float], list[float]]:
     meaning = levels + [-level for level in levels]
     demand(max(codes, default=0) < len(meaning), "a code of VALS has no level")
     return levels, [meaning[code] for code in codes]
+
+
+def single(number: float) -> float:
+    """Round to single precision; what it cannot hold becomes infinite."""
+    try:
+        return float(struct.unpack("<f", struct.pack("<f", number))[0])
+    except OverflowError:
+        return math.copysign(math.inf, number)
+
+
+def read_prod(section: bytes, products: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give each product's factors: a column a term, and a row a term."""
+    numbers = sum(product["rank"] * (product["rows"] + product["columns"]) for product in products)
+    terms = sum(product["rank"] for product in products)
+    content = Bytes(section)
+    steps = list(struct.unpack(f"<{terms}f", content.take(4 * terms, "the steps")))
+    demand(numbers <= 1032 * len(section), "PROD is too short for its numbers", "TruncatedError")
+    demand(all(0 < step < math.inf for step in steps), "a step is not finite and above zero")
+    raw = inflate(content.take(content.left(), "PROD"), numbers, "the numbers of products")
+    demand(len(raw) == numbers, "PROD has fewer codes than there are numbers", "TruncatedError")
+    codes = Bytes(raw)
+    result = []
+    for product in products:
+        columns, rows = [], []
+        for step in [steps.pop(0) for _ in range(product["rank"])]:
+            columns.append(signed(codes.take(product["rows"], "a column")))
+            rows.append([single(code * step) for code in signed(codes.take(product["columns"], "a row"))])
+            demand(all(math.isfinite(number) for number in rows[-1]), "a step is too large for its row")
+        left = [list(row) for row in zip(*columns, strict=True)]
+        result.append({"name": product["name"], "shape": product["shape"], "left": left, "right": rows})
+    return result
+
+
+def signed(raw: bytes) -> list[int]:
+    """Take each byte as an i8, none of them -128."""
+    codes = list(struct.unpack(f"<{len(raw)}b", raw))
+    demand(min(codes) > -128, "a code of PROD is -128")
+    return codes
 
 
 def read_head(section: bytes, rows: int, width: int) -> dict[str, Any]:

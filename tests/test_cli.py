@@ -273,7 +273,7 @@ def test_a_dense_method_has_a_score_and_nothing_to_pack(tiny_model, tiny_task, t
     assert stdout.startswith(f"{tmp_path / 'run'}: colours, dev accuracy ")
     assert "changed" not in stdout
     outcome = call("pack", tmp_path / "run", tmp_path / "x.dpf")
-    assert_one_sentence(outcome, "the method 'last-layer' gives no sparse diff")
+    assert_one_sentence(outcome, "the method 'last-layer' gives no diff")
 
 
 def test_extract_cuts_or_tunes_and_refuses_what_is_no_checkpoint(tiny_model, tiny_task, tmp_path):

@@ -26,7 +26,6 @@ from edgediff.errors import (
 from edgediff.format import inspect
 from edgediff.format.container import join_sections, split_sections
 from edgediff.format.deflate import deflate, inflate
-from edgediff.format.dpf import SECTIONS
 from edgediff.format.numbers import decode_numbers, encode_numbers
 from edgediff.format.positions import decode_positions, encode_positions
 from edgediff.format.rice import Sets, decode_gaps, encode_gaps, gaps_of
@@ -108,7 +107,7 @@ def test_the_documents_file_has_the_documents_bytes():
         " ".join(" ".join(re.findall(r"\b[0-9A-F]{2}\b", line[:44])) for line in listing.splitlines())
     )
     data = dumps(DOCUMENTS_DIFF)
-    sections = split_sections(data, SECTIONS)
+    sections = split_sections(data)
     assert len(data) == 321
     assert inflate(sections["META"], 1 << 20, "META").decode() == meta.removeprefix("json").strip()
     skipped = data[24:][: len(sections["META"])]
@@ -234,19 +233,19 @@ def test_a_length_beyond_the_file_is_refused_before_memory_is_taken():
 
 def rebuilt(**changes):
     """A file of DIFF with some sections replaced and all checksums right."""
-    return join_sections(split_sections(dumps(DIFF), SECTIONS) | changes)
+    return join_sections(split_sections(dumps(DIFF)) | changes)
 
 
 def with_meta(change):
     """A file whose META has been through `change`, a function of its JSON object."""
-    plain = json.loads(zlib.decompress(split_sections(dumps(DIFF), SECTIONS)["META"], -15))
+    plain = json.loads(zlib.decompress(split_sections(dumps(DIFF))["META"], -15))
     change(plain)
     return rebuilt(META=deflate(json.dumps(plain).encode()))
 
 
 def indx(numbers):
     """A replaced INDX with these numbers and the quotients and remainders of DIFF."""
-    found = split_sections(dumps(DIFF), SECTIONS)["INDX"]
+    found = split_sections(dumps(DIFF))["INDX"]
     count, unary = struct.unpack_from("<II", found)
     coded = deflate(encode_numbers(np.array(numbers)))
     return {"INDX": struct.pack("<II", len(coded), unary) + coded + found[8 + count :]}
@@ -370,7 +369,7 @@ def test_inspect_accounts_for_every_byte(tmp_path):
     write_dpf(tmp_path / "toy.dpf", DIFF)
     found = inspect(tmp_path / "toy.dpf")
     data = (tmp_path / "toy.dpf").read_bytes()
-    sections = {name: len(content) for name, content in split_sections(data, SECTIONS).items()}
+    sections = {name: len(content) for name, content in split_sections(data).items()}
     assert found["file_bytes"] == len(data) == 12 + 4 * 12 + sum(sections.values()) + 32
     assert data[-32:] == hashlib.sha256(data[:-32]).digest()
     assert (found["head_bytes"], found["metadata_bytes"]) == (sections["HEAD"], sections["META"])

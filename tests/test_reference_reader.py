@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference_reader
 
-from edgediff import Base, Diff, Head, Task, TensorDiff, dumps, loads
+from edgediff import Base, Diff, Head, Product, Task, TensorDiff, dumps, loads
 from edgediff.diff import Kind
 from edgediff.pack import quantise
 
@@ -12,9 +12,12 @@ DIFFS = 300
 
 
 def random_diff(seed: int) -> Diff:
-    """A packed diff of up to four tensors, each changed evenly, in some rows and columns, or as a whole."""
+    """A packed diff of up to four tensors, each changed evenly, in some rows and columns, or as a whole.
+
+    Half of the diffs have products, of some of the tensors.
+    """
     generator = np.random.default_rng(seed)
-    tensors = []
+    tensors, products = [], []
     for number in range(generator.integers(0, 5)):
         shape = tuple(int(n) for n in generator.integers(1, 40, generator.integers(1, 4)))
         rows, columns = (
@@ -24,6 +27,11 @@ def random_diff(seed: int) -> Diff:
         of_rows = generator.choice([0.0, 0.02, 0.5, 1.0], rows)
         of_columns = generator.choice([0.0, 0.1, 0.9, 1.0], columns)
         indices = np.flatnonzero(generator.random((rows, columns)) < np.outer(of_rows, of_columns))
+        if seed % 2 and generator.random() < 0.7:
+            rank = int(generator.integers(1, 4))
+            left, right = generator.normal(size=(rows, rank)), generator.normal(size=(rank, columns))
+            factors = left.astype(np.float32), right.astype(np.float32)
+            products.append(Product(f"tensor.{number}", shape, *factors))
         if len(indices):
             values = generator.normal(size=len(indices)).astype(np.float32)
             tensors.append(TensorDiff(f"tensor.{number}", shape, indices, values))
@@ -33,7 +41,8 @@ def random_diff(seed: int) -> Diff:
     head = Head(weight, generator.normal(size=labels).astype(np.float32))
     task = Task(f"t{seed}", Kind.CLASSIFICATION, "text", labels=tuple(str(label) for label in range(labels)))
     base = Base("b", f"{seed:064x}", 1_000_000, width)
-    return quantise(Diff(base, task, tuple(tensors), head), int(generator.integers(2, 9)))
+    exact = Diff(base, task, tuple(tensors), head, products=tuple(products))
+    return quantise(exact, int(generator.integers(2, 9)))
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -48,3 +57,6 @@ def test_both_readers_decode_random_diffs_alike(block):
             assert (got["name"], tuple(got["shape"])) == (want.name, want.shape)
             assert got["indices"] == want.indices.tolist()
             assert got["values"] == want.values.tolist()
+        for got, want in zip(found.get("products", []), wanted.products, strict=True):
+            assert (got["name"], tuple(got["shape"])) == (want.name, want.shape)
+            assert (got["left"], got["right"]) == (want.left.tolist(), want.right.tolist())

@@ -111,7 +111,7 @@ def test_a_folder_that_is_missing_is_no_run(tmp_path):
 def test_a_method_without_a_diff_is_named(tmp_path):
     write_run(tmp_path, None, TASK, RECORD | {"method": "full"})
     assert read_record(tmp_path)["method"] == "full"
-    assert f"has no {DIFF_FILE}: the method 'full' gives no sparse diff" in _refusal(tmp_path)
+    assert f"has no {DIFF_FILE}: the method 'full' gives no diff" in _refusal(tmp_path)
 
 
 @pytest.mark.parametrize("name", FILES)

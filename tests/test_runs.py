@@ -36,3 +36,6 @@ def test_runs_that_differ_have_other_names_and_settings():
     assert len({each.key for each in (run, *others)}) == 1 + len(others)
     assert len({each.settings() for each in (run, *others)}) == 1 + len(others)
     assert Run("sst2", Method.LORA, rate=2e-3, rank=1).settings().adapter_rank == 1
+    low = Run("sst2", Method.LOW_RANK, rate=2e-3, rank=2, bits=3)
+    assert (low.settings().adapter_rank, low.settings().bits, low.settings().adapter_rate) == (2, 3, 2e-3)
+    assert low.key == "sst2-low-rank2-3bits-0.002-s0"

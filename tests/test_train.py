@@ -65,7 +65,7 @@ def test_full_fine_tuning_gives_a_score_and_no_diff(tiny_model, tiny_task, tmp_p
     assert 0 <= record["scores"]["dev"]["accuracy"] <= 1
     names = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert names == ["task.json", "train.json", "weights.safetensors"]
-    with pytest.raises(RunError, match="the method 'full' gives no sparse diff"):
+    with pytest.raises(RunError, match="the method 'full' gives no diff"):
         read_run(tmp_path / "run")
 
 

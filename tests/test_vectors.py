@@ -54,8 +54,14 @@ def content_of(diff):
             }
             for tensor in diff.tensors
         ],
+        **({"products": list(map(product_of, diff.products))} if diff.products else {}),
         "head": {"weight": diff.head.weight.tolist(), "bias": diff.head.bias.tolist()},
     }
+
+
+def product_of(product):
+    factors = {"left": product.left.tolist(), "right": product.right.tolist()}
+    return {"name": product.name, "shape": list(product.shape)} | factors
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -69,7 +69,7 @@ def patch(plan: Plan, task: TaskFile, cache: Path) -> dict[str, Any]:
 
 
 def pages(manifest: Manifest, diff: Diff) -> int:
-    """How many pages of `weights.bin` the diff changes: whole rows lie together, single entries scattered."""
+    """How many pages of `weights.bin` the diff changes: rows and products lie together, entries scattered."""
     parameters = {parameter.name: parameter for parameter in manifest.parameters}
     touched = [np.empty(0, np.int64)]
     for tensor in diff.tensors:
@@ -78,6 +78,11 @@ def pages(manifest: Manifest, diff: Diff) -> int:
             rows, columns = tensor.shape
             places = places % columns * rows + places // columns
         touched.append(np.unique((parameter.offset + 4 * places) // _PAGE))
+    for product in diff.products:
+        parameter = parameters[product.name]
+        touched.append(
+            np.arange(parameter.offset // _PAGE, -(-(parameter.offset + parameter.length) // _PAGE))
+        )
     return len(np.unique(np.concatenate(touched)))
 
 

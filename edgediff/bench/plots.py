@@ -25,7 +25,7 @@ _STYLE: Any = {  # matplotlib types it by the name of every setting
     "svg.hashsalt": "edgediff",
 }
 _WIDTH = 7.0
-_COLOURS = ("#0b6e99", "#e07a3f", "#7fb069", "#9c8aa5", "#c9c9c9")
+_COLOURS = ("#0b6e99", "#e07a3f", "#7fb069", "#9c8aa5", "#d4b483", "#c9c9c9")
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,13 @@ def _parts(axes: Axes, known: dict[str, Any]) -> None:
 _PARTS: dict[str, Callable[[dict[str, Any]], float]] = {
     "positions": lambda about: about["bits_per_index"] * about["nnz"] / 8,
     "values": lambda about: about["bits_per_value"] * about["nnz"] / 8,
+    "factors": lambda about: about["bits_per_factor"] * about["factors"] / 8,
     "head": lambda about: about["head_bytes"],
     "names": lambda about: about["metadata_bytes"],
     "the rest": lambda about: (
         about["file_bytes"]
         - (about["bits_per_index"] + about["bits_per_value"]) * about["nnz"] / 8
+        - about["bits_per_factor"] * about["factors"] / 8
         - about["head_bytes"]
         - about["metadata_bytes"]
     ),
@@ -108,7 +110,7 @@ def _switching(axes: Axes, measured: Results) -> None:
         "a plain session started": starts["session"],
     }
     values = [each["p50_ms"] for each in bars.values()]
-    drawn = axes.barh(list(bars), values, color=[_COLOURS[0], _COLOURS[4], _COLOURS[4]])
+    drawn = axes.barh(list(bars), values, color=[_COLOURS[0], _COLOURS[-1], _COLOURS[-1]])
     axes.bar_label(drawn, fmt=" %.2f ms")
     axes.set_xscale("log")
     axes.margins(x=0.2)
@@ -121,7 +123,7 @@ def _latency(axes: Axes, measured: Results) -> None:
     places, width = np.arange(len(lengths)), 0.38
     for side, colour, key, label in (
         (-0.5, _COLOURS[0], "task", "open base"),
-        (0.5, _COLOURS[4], "dedicated", "dedicated session"),
+        (0.5, _COLOURS[-1], "dedicated", "dedicated session"),
     ):
         median = np.array([found[key]["p50_ms"] for found in lengths.values()])
         high = np.array([found[key]["p95_ms"] for found in lengths.values()])
@@ -137,9 +139,11 @@ def _latency(axes: Axes, measured: Results) -> None:
 def _layers(axes: Axes, known: dict[str, Any]) -> None:
     layers: dict[str, dict[str, int]] = {}
     for name, about in known.items():
-        for tensor in about["tensors"]:
-            counts = layers.setdefault(layer_of(tensor["name"]), dict.fromkeys(known, 0))
-            counts[name] += tensor["nnz"]
+        numbers = [(tensor["name"], tensor["nnz"]) for tensor in about["tensors"]]
+        numbers += [(product["name"], product["size"]) for product in about["products"]]
+        for parameter, count in numbers:
+            counts = layers.setdefault(layer_of(parameter), dict.fromkeys(known, 0))
+            counts[name] += count
     shares = np.array([[counts[name] for counts in layers.values()] for name in known], float)
     shares = 100 * shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, aspect="auto", cmap="Blues", vmin=0)

@@ -2,7 +2,7 @@
 
 from edgediff.diff.base import Base, fingerprint
 from edgediff.diff.compose import compose
-from edgediff.diff.diff import Diff, Head, TensorDiff
+from edgediff.diff.diff import Diff, Head, Product, TensorDiff, as_matrix
 from edgediff.diff.glue import GLUE_TASKS
 from edgediff.diff.task import Kind, Metric, Task
 
@@ -13,8 +13,10 @@ __all__ = [
     "Head",
     "Kind",
     "Metric",
+    "Product",
     "Task",
     "TensorDiff",
+    "as_matrix",
     "compose",
     "fingerprint",
 ]

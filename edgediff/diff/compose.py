@@ -5,15 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgediff.diff.diff import Diff, TensorDiff
+from edgediff.diff.diff import Diff, Product, TensorDiff
 from edgediff.errors import BaseMismatchError, SettingError
 
 
 def compose(diffs: Sequence[Diff]) -> tuple[Diff, int]:
-    """The diff that changes what any of `diffs` changes, and how many entries more than one of them changes.
+    """The diff that changes what any of `diffs` changes, and how many single entries more than one changes.
 
-    Where several change one entry, their values are added, from the smallest to the largest: the order of
-    `diffs` does not matter to the bits. Task and head are the last one's.
+    Where several change one entry, their values are added, from the smallest to the largest; where several
+    change a parameter as a whole, the terms of their products, likewise sorted. So the order of `diffs` does
+    not matter to the bits. Task and head are the last one's.
 
     Raises:
         SettingError: no diff.
@@ -36,7 +37,19 @@ def compose(diffs: Sequence[Diff]) -> tuple[Diff, int]:
             parts.setdefault(tensor.name, []).append(tensor)
     added = [_add(parts[name]) for name in sorted(parts)]
     tensors = tuple(tensor for tensor, _ in added)
-    return replace(last, tensors=tensors, levels=None), sum(overlap for _, overlap in added)
+    products: dict[str, list[Product]] = {}
+    for diff in diffs:
+        for product in diff.products:
+            products.setdefault(product.name, []).append(product)
+    joined = tuple(_join(products[name]) for name in sorted(products))
+    composed = replace(last, tensors=tensors, products=joined, levels=None)
+    return composed, sum(overlap for _, overlap in added)
+
+
+def _join(products: list[Product]) -> Product:
+    terms = [term for product in products for term in zip(product.left.T, product.right, strict=True)]
+    left, right = zip(*sorted(terms, key=lambda term: (term[0].tolist(), term[1].tolist())), strict=True)
+    return replace(products[0], left=np.stack(left, 1), right=np.stack(right), steps=None)
 
 
 def _add(tensors: list[TensorDiff]) -> tuple[TensorDiff, int]:

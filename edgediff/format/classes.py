@@ -43,13 +43,6 @@ class Classes:
     column_count: int
 
 
-def as_matrix(shape: tuple[int, ...]) -> tuple[int, int]:
-    """A parameter's shape as rows and columns: a vector is one row, further axes belong to the columns."""
-    if len(shape) == 1:
-        return 1, shape[0]
-    return shape[0], int(np.prod(shape[1:], dtype=np.int64))
-
-
 def find_classes(indices: NDArray[np.int64], shape: tuple[int, int]) -> Classes:
     """Classes for a tensor of `shape` (rows, columns) that changes at `indices` (flat, row-major, ascending).
 

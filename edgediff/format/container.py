@@ -11,7 +11,11 @@ from typing import BinaryIO
 from edgediff.errors import ChecksumError, FormatError, LimitError, TruncatedError, VersionError
 
 MAGIC = b"\x89DPF\r\n\x1a\n"
-VERSION = 1
+VERSIONS = {
+    1: ("META", "INDX", "VALS", "HEAD"),
+    2: ("META", "INDX", "VALS", "PROD", "HEAD"),
+}
+"""The sections of each version, in their order."""
 MAX_FILE_BYTES = 1 << 26
 _HEADER = struct.Struct("<8sHH")  # magic, version, flags
 _SECTION = struct.Struct("<4sII")  # identifier, length in bytes, CRC-32 of the content
@@ -36,12 +40,13 @@ class Section:
 
 
 def join_sections(sections: Mapping[str, bytes]) -> bytes:
-    """The whole file: header, sections in the order given, SHA-256 of all that precedes it.
+    """The whole file: header, the sections of one of the `VERSIONS`, SHA-256 of all that precedes it.
 
     Raises:
         LimitError: the file would be larger than a reader accepts.
     """
-    parts = [_HEADER.pack(MAGIC, VERSION, 0)]
+    (version,) = (number for number, names in VERSIONS.items() if names == tuple(sections))
+    parts = [_HEADER.pack(MAGIC, version, 0)]
     for name, content in sections.items():
         parts += [_SECTION.pack(name.encode("ascii"), len(content), zlib.crc32(content)), content]
     body = b"".join(parts)
@@ -50,21 +55,21 @@ def join_sections(sections: Mapping[str, bytes]) -> bytes:
     return body + hashlib.sha256(body).digest()
 
 
-def split_sections(data: bytes, expected: tuple[str, ...]) -> dict[str, bytes]:
-    """The content of each section of a whole file, which must be `expected` in that order.
+def split_sections(data: bytes) -> dict[str, bytes]:
+    """The content of each section of a whole file, in its version's order.
 
     Raises:
         FormatError: of the kind that says what is wrong.
     """
     file = io.BytesIO(data)
-    sections = find_sections(file, len(data), expected)
+    sections = find_sections(file, len(data))
     contents = {section.name: read_section(file, section) for section in sections}
     if hashlib.sha256(data[:-_DIGEST_BYTES]).digest() != data[-_DIGEST_BYTES:]:
         raise ChecksumError("the SHA-256 at the end of the file is not that of its bytes")
     return contents
 
 
-def find_sections(file: BinaryIO, size: int, expected: tuple[str, ...]) -> list[Section]:
+def find_sections(file: BinaryIO, size: int) -> list[Section]:
     """Where the sections of a file of `size` bytes lie; reads no content and checks no checksum.
 
     Raises:
@@ -72,11 +77,11 @@ def find_sections(file: BinaryIO, size: int, expected: tuple[str, ...]) -> list[
     """
     if size > MAX_FILE_BYTES:
         raise LimitError(f"the file has {size} bytes, the format allows {MAX_FILE_BYTES}")
-    _check_header(file.read(_HEADER.size), size)
+    version = _read_version(file.read(_HEADER.size), size)
     end = size - _DIGEST_BYTES
     sections: list[Section] = []
     position = _HEADER.size
-    for name in expected:
+    for name in VERSIONS[version]:
         if position + _SECTION.size > end:
             raise TruncatedError(f"the file has {size} bytes, it ends before section {name}")
         file.seek(position)
@@ -85,7 +90,7 @@ def find_sections(file: BinaryIO, size: int, expected: tuple[str, ...]) -> list[
             raise TruncatedError(f"the file ends before section {name}")
         found, length, checksum = _SECTION.unpack(header)
         if found != name.encode("ascii"):
-            raise VersionError(f"section {found!r} stands where version {VERSION} has {name}")
+            raise VersionError(f"section {found!r} stands where version {version} has {name}")
         section = Section(name, position + _SECTION.size, length, checksum)
         position = section.start + length
         if position > end:
@@ -109,7 +114,7 @@ def read_section(file: BinaryIO, section: Section) -> bytes:
     return content
 
 
-def _check_header(header: bytes, size: int) -> None:
+def _read_version(header: bytes, size: int) -> int:
     if not header.startswith(MAGIC):
         if MAGIC.startswith(header):
             raise TruncatedError(f"the file has {size} bytes, a header alone has {_HEADER.size}")
@@ -117,7 +122,9 @@ def _check_header(header: bytes, size: int) -> None:
     if len(header) < _HEADER.size:
         raise TruncatedError(f"the file has {size} bytes, a header alone has {_HEADER.size}")
     _, version, flags = _HEADER.unpack(header)
-    if version != VERSION:
-        raise VersionError(f"the file is of version {version}, this reader knows version {VERSION}")
+    if version not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
+        raise VersionError(f"the file is of version {version}, this reader knows versions {known}")
     if flags:
-        raise VersionError(f"flags is {flags:#06x}; version {VERSION} knows no flag")
+        raise VersionError(f"flags is {flags:#06x}; version {version} knows no flag")
+    return int(version)

@@ -9,11 +9,10 @@ from edgediff.errors import FormatError, SettingError
 from edgediff.files import write_atomic
 from edgediff.format.container import MAX_FILE_BYTES, join_sections, split_sections
 from edgediff.format.head import decode_head, encode_head
-from edgediff.format.metadata import TensorEntry, decode_metadata, encode_metadata
+from edgediff.format.metadata import ProductEntry, TensorEntry, decode_metadata, encode_metadata
 from edgediff.format.positions import decode_positions, encode_positions
+from edgediff.format.products import decode_products, encode_products
 from edgediff.format.values import decode_values, encode_values
-
-SECTIONS = ("META", "INDX", "VALS", "HEAD")
 
 
 def dumps(diff: Diff) -> bytes:
@@ -28,14 +27,16 @@ def dumps(diff: Diff) -> bytes:
     diff.check()
     tensors = sorted((t for t in diff.tensors if t.nnz), key=lambda tensor: tensor.name)
     values = np.concatenate([np.empty(0, np.float32), *(t.values for t in tensors)])
-    return join_sections(
-        {
-            "META": encode_metadata(diff, [TensorEntry(t.name, t.shape, t.nnz) for t in tensors]),
-            "INDX": encode_positions([(t.shape, t.indices) for t in tensors]),
-            "VALS": encode_values(values, diff.levels),
-            "HEAD": encode_head(diff.head),
-        }
+    products = sorted(diff.products, key=lambda product: product.name)
+    meta = encode_metadata(
+        diff,
+        [TensorEntry(t.name, t.shape, t.nnz) for t in tensors],
+        [ProductEntry(p.name, p.shape, p.rank) for p in products],
     )
+    indx = encode_positions([(t.shape, t.indices) for t in tensors])
+    sections = {"META": meta, "INDX": indx, "VALS": encode_values(values, diff.levels)}
+    sections |= {"PROD": encode_products(products)} if products else {}
+    return join_sections(sections | {"HEAD": encode_head(diff.head)})
 
 
 def loads(data: bytes) -> Diff:
@@ -44,8 +45,8 @@ def loads(data: bytes) -> Diff:
     Raises:
         FormatError: the bytes break a rule of the format; the kind and the text say which.
     """
-    sections = split_sections(data, SECTIONS)
-    meta = decode_metadata(sections["META"])
+    sections = split_sections(data)
+    meta = decode_metadata(sections["META"], products="PROD" in sections)
     counts = [entry.nnz for entry in meta.tensors]
     values, levels = decode_values(sections["VALS"], sum(counts))  # first: it bounds what positions may take
     positions = decode_positions(sections["INDX"], [(entry.shape, entry.nnz) for entry in meta.tensors])
@@ -54,8 +55,9 @@ def loads(data: bytes) -> Diff:
         TensorDiff(entry.name, entry.shape, indices, part)
         for entry, indices, part in zip(meta.tensors, positions, parts, strict=True)
     )
+    products = decode_products(sections["PROD"], meta.products) if meta.products else ()
     head = decode_head(sections["HEAD"], meta.task.outputs, meta.base.width)
-    return Diff(meta.base, meta.task, tensors, head, meta.provenance, levels)
+    return Diff(meta.base, meta.task, tensors, head, meta.provenance, levels, products)
 
 
 def write_dpf(path: str | Path, diff: Diff) -> None:

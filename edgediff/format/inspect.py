@@ -7,7 +7,6 @@ from typing import Any
 
 from edgediff.errors import FormatError
 from edgediff.format.container import find_sections, read_section
-from edgediff.format.dpf import SECTIONS
 from edgediff.format.metadata import decode_metadata
 
 
@@ -21,7 +20,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
     """A description of the file `path` in plain values, from its headers and section META alone.
 
     It is quick enough for a catalogue of tasks, and finds a file that was cut; `read_dpf` checks every byte.
-    Bits per nonzero count the whole file but the head; bits per index and per value count their sections.
+    `nnz` counts single entries, `factors` the numbers of products, and `density` both. Bits per nonzero count
+    the whole file but head and products; bits per index, per value and per factor count their sections.
 
     Raises:
         FormatError: the file is missing or breaks a rule of the format; the text names the file.
@@ -30,25 +30,29 @@ def inspect(path: str | Path) -> dict[str, Any]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            sections = find_sections(file, size, SECTIONS)
-            meta = decode_metadata(read_section(file, sections[0]))
+            sections = find_sections(file, size)
+            named = {section.name: section for section in sections}
+            meta = decode_metadata(read_section(file, named["META"]), products="PROD" in named)
     except OSError as error:
         raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
     except FormatError as error:
         raise type(error)(f"{path}: {error}") from error
-    length = {section.name: section.length for section in sections}
+    length = {name: section.length for name, section in named.items()}
     nnz = sum(entry.nnz for entry in meta.tensors)
+    factors = sum(product.size for product in meta.products)
 
-    def bits_per_entry(count: int) -> float:
-        return round(8 * count / nnz, 3) if nnz else 0.0
+    def bits_per(count: int, length: int) -> float:
+        return round(8 * length / count, 3) if count else 0.0
 
     return {
         "file_bytes": size,
         "nnz": nnz,
-        "density": nnz / meta.base.parameters,
-        "bits_per_nonzero": bits_per_entry(size - length["HEAD"]),
-        "bits_per_index": bits_per_entry(length["INDX"]),
-        "bits_per_value": bits_per_entry(length["VALS"]),
+        "factors": factors,
+        "density": (nnz + factors) / meta.base.parameters,
+        "bits_per_nonzero": bits_per(nnz, size - length["HEAD"] - length.get("PROD", 0)),
+        "bits_per_index": bits_per(nnz, length["INDX"]),
+        "bits_per_value": bits_per(nnz, length["VALS"]),
+        "bits_per_factor": bits_per(factors, length.get("PROD", 0)),
         "metadata_bytes": length["META"],
         "head_bytes": length["HEAD"],
         "base_name": meta.base.name,
@@ -57,4 +61,5 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "task": meta.task.to_dict(),
         "provenance": meta.provenance,
         "tensors": [asdict(entry) | {"density": entry.nnz / entry.numel} for entry in meta.tensors],
+        "products": [asdict(product) | {"size": product.size} for product in meta.products],
     }

@@ -3,10 +3,11 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgediff.diff import Base, Diff, Task
+from edgediff.diff import Base, Diff, Task, as_matrix
 from edgediff.errors import FormatError, LimitError, SettingError, TaskError
 from edgediff.format.deflate import deflate, inflate
 
@@ -14,6 +15,8 @@ MAX_METADATA_BYTES = 1 << 20
 MAX_NUMEL = 1 << 40
 MAX_NNZ = 1 << 26
 MAX_TENSORS = 4096
+MAX_RANK = 256
+MAX_FACTORS = 1 << 26
 MAX_DIMENSIONS = 8
 MAX_NAME_CHARACTERS = 512
 MAX_HEAD_VALUES = 1 << 24
@@ -35,31 +38,47 @@ class TensorEntry:
 
 
 @dataclass(frozen=True)
+class ProductEntry:
+    """One row of the table of products: the parameter's name and shape, and how many terms are added up."""
+
+    name: str
+    shape: tuple[int, ...]
+    rank: int
+
+    @property
+    def size(self) -> int:
+        """How many numbers the two factors have."""
+        return self.rank * sum(as_matrix(self.shape))
+
+
+@dataclass(frozen=True)
 class Metadata:
-    """The content of META."""
+    """The content of META; a file without products is of version 1."""
 
     base: Base
     task: Task
     provenance: dict[str, str]
     tensors: tuple[TensorEntry, ...]
+    products: tuple[ProductEntry, ...] = ()
 
 
-def encode_metadata(diff: Diff, entries: list[TensorEntry]) -> bytes:
-    """Section META of `diff`.
+def encode_metadata(diff: Diff, entries: list[TensorEntry], products: list[ProductEntry]) -> bytes:
+    """Section META of `diff`, with the rows of its tables.
 
     Raises:
         FormatError: a name, a shape or the provenance is not what the format holds.
     """
     _provenance(diff.provenance)
-    for entry in entries:
-        _entry([entry.name, list(entry.shape), entry.nnz])
+    tensors = [[entry.name, list(entry.shape), entry.nnz] for entry in entries]
+    terms = [[product.name, list(product.shape), product.rank] for product in products]
+    _check_tables([_tensor(row) for row in tensors], [_product(row) for row in terms])
     plain = {
         "base": asdict(diff.base),
         "head": len(diff.head.bias),
         "provenance": diff.provenance,
         "task": diff.task.to_dict(),
-        "tensors": [[e.name, list(e.shape), e.nnz] for e in entries],
-    }
+        "tensors": tensors,
+    } | ({"products": terms} if terms else {})
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     try:
         encoded = text.encode()
@@ -72,8 +91,8 @@ def encode_metadata(diff: Diff, entries: list[TensorEntry]) -> bytes:
     return deflate(encoded)
 
 
-def decode_metadata(data: bytes) -> Metadata:
-    """The inverse of `encode_metadata`, every field checked.
+def decode_metadata(data: bytes, products: bool) -> Metadata:
+    """The inverse of `encode_metadata`, every field checked; of a file that must have `products`, or none.
 
     Raises:
         FormatError: of the kind that says what is wrong.
@@ -85,6 +104,7 @@ def decode_metadata(data: bytes) -> Metadata:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"section META is not UTF-8 JSON: {error}") from error
     fields = {"base": dict, "head": int, "provenance": dict, "task": dict, "tensors": list}
+    fields |= {"products": list} if products else {}
     _check_fields(plain, fields, "section META")
     try:
         task = Task.from_dict(plain["task"], "section META, task")
@@ -96,16 +116,16 @@ def decode_metadata(data: bytes) -> Metadata:
             f"section META: the head has {plain['head']} rows, the task needs {task.outputs},"
             f" the width {base.width} allows {MAX_HEAD_VALUES // base.width}"
         )
-    if len(plain["tensors"]) > MAX_TENSORS:
-        raise LimitError(f"section META has {len(plain['tensors'])} tensors, at most {MAX_TENSORS}")
-    entries = tuple(_entry(row) for row in plain["tensors"])
-    names = [entry.name for entry in entries]
-    if names != sorted(set(names)):
-        raise FormatError("section META: the tensors are not in strictly ascending order of their names")
-    nnz = sum(entry.nnz for entry in entries)
-    if nnz > MAX_NNZ:
-        raise LimitError(f"section META: {nnz} entries change, the format allows {MAX_NNZ}")
-    return Metadata(base, task, _provenance(plain["provenance"]), entries)
+    rows = {"tensors": plain["tensors"], "products": plain.get("products", [])}
+    for name, table in rows.items():
+        if len(table) > MAX_TENSORS:
+            raise LimitError(f"section META has {len(table)} {name}, at most {MAX_TENSORS}")
+    if products and not rows["products"]:
+        raise FormatError("section META names no product: then the file is of version 1")
+    entries = tuple(_tensor(row) for row in rows["tensors"])
+    terms = tuple(_product(row) for row in rows["products"])
+    _check_tables(entries, terms)
+    return Metadata(base, task, _provenance(plain["provenance"]), entries, terms)
 
 
 def _refuse_constant(name: str) -> None:
@@ -146,17 +166,48 @@ def _provenance(plain: dict[str, Any]) -> dict[str, str]:
     return plain
 
 
-def _entry(row: Any) -> TensorEntry:
+def _check_tables(tensors: Sequence[TensorEntry], products: Sequence[ProductEntry]) -> None:
+    for what, table in (("tensors", tensors), ("products", products)):
+        names = [entry.name for entry in table]
+        if names != sorted(set(names)):
+            raise FormatError(f"section META: the {what} are not in strictly ascending order of their names")
+    nnz = sum(entry.nnz for entry in tensors)
+    if nnz > MAX_NNZ:
+        raise LimitError(f"section META: {nnz} entries change, the format allows {MAX_NNZ}")
+    factors = sum(product.size for product in products)
+    if factors > MAX_FACTORS:
+        raise LimitError(f"section META: products of {factors} numbers, the format allows {MAX_FACTORS}")
+    shapes = {entry.name: entry.shape for entry in tensors}
+    for product in products:
+        if shapes.get(product.name, product.shape) != product.shape:
+            raise FormatError(f"section META: {product.name!r} has two shapes, {product.shape} for one")
+
+
+def _tensor(row: Any) -> TensorEntry:
+    name, shape, nnz = _row(row, "a tensor is not [name, shape, nnz]")
+    numel = math.prod(shape)
+    if not 0 < nnz <= numel:
+        raise FormatError(f"tensor {name!r}: {nnz} changed of {numel} entries")
+    return TensorEntry(name, shape, nnz)
+
+
+def _product(row: Any) -> ProductEntry:
+    name, shape, rank = _row(row, "a product is not [name, shape, rank]")
+    if not 0 < rank <= MAX_RANK:
+        raise FormatError(f"product {name!r}: rank {rank}, expected 1 to {MAX_RANK}")
+    return ProductEntry(name, shape, rank)
+
+
+def _row(row: Any, wrong: str) -> tuple[str, tuple[int, ...], int]:
+    """A row of one of the two tables."""
     kinds = (str, list, int)
     if not isinstance(row, list) or [type(item) for item in row] != list(kinds):
-        raise FormatError("section META: a tensor is not [name, shape, nnz]")
-    name, shape, nnz = row
+        raise FormatError(f"section META: {wrong}")
+    name, shape, count = row
     if not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise FormatError(f"section META: a tensor's name has {len(name)} characters")
     if not 0 < len(shape) <= MAX_DIMENSIONS or not all(type(size) is int and size > 0 for size in shape):
         raise FormatError(f"tensor {name!r}: {shape!r:.60} is no shape")
-    numel = math.prod(shape)
-    if numel > MAX_NUMEL or not 0 < nnz <= numel:
-        whole = numel if numel <= MAX_NUMEL else f"more than {MAX_NUMEL}"  # not all digits of any number
-        raise FormatError(f"tensor {name!r}: {nnz} changed of {whole} entries")
-    return TensorEntry(name, tuple(shape), nnz)
+    if math.prod(shape) > MAX_NUMEL:  # without all the digits of any number
+        raise FormatError(f"tensor {name!r} has more than {MAX_NUMEL} entries")
+    return name, tuple(shape), count

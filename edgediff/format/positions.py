@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgediff.diff import as_matrix
 from edgediff.errors import FormatError, LimitError, TruncatedError
-from edgediff.format.classes import MAX_CLASSED_AXIS, MAX_CLASSES, Classes, as_matrix, find_classes
+from edgediff.format.classes import MAX_CLASSED_AXIS, MAX_CLASSES, Classes, find_classes
 from edgediff.format.deflate import deflate, inflate
 from edgediff.format.numbers import decode_numbers, encode_numbers
 from edgediff.format.rice import Sets, decode_gaps, encode_gaps, gaps_of

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Base, Diff, Head, Task, TensorDiff
+from edgediff.diff import Base, Diff, Head, Product, Task, TensorDiff
 from edgediff.errors import RunError
 from edgediff.extras import require
 from edgediff.files import write_atomic
@@ -54,9 +54,7 @@ def read_run(folder: str | Path) -> Diff:
     folder = Path(folder)
     record = read_record(folder)
     if not (folder / DIFF_FILE).is_file():
-        raise RunError(
-            f"{folder} has no {DIFF_FILE}: the method {record.get('method')!r} gives no sparse diff"
-        )
+        raise RunError(f"{folder} has no {DIFF_FILE}: the method {record.get('method')!r} gives no diff")
     try:
         task = Task.from_dict(json.loads((folder / TASK_FILE).read_text("utf-8")), str(folder / TASK_FILE))
         with safe_open(folder / DIFF_FILE, framework="numpy") as file:
@@ -66,8 +64,13 @@ def read_run(folder: str | Path) -> Diff:
             TensorDiff(name, tuple(shape), stored[f"{name}.indices"], stored[f"{name}.values"])
             for name, shape in plain["shapes"].items()
         )
+        products = tuple(
+            Product(name, tuple(shape), stored[f"{name}.left"], stored[f"{name}.right"])
+            for name, shape in plain.get("products", {}).items()
+        )
         head = Head(stored["head.weight"], stored["head.bias"])
-        diff = Diff(Base(**plain["base"]), task, tensors, head, plain["provenance"])
+        base = Base(**plain["base"])
+        diff = Diff(base, task, tensors, head, plain["provenance"], products=products)
         diff.check()
         return diff
     except KeyError as error:
@@ -105,8 +108,12 @@ def _diff_bytes(diff: Diff) -> bytes:
     for tensor in diff.tensors:
         arrays[f"{tensor.name}.indices"] = tensor.indices
         arrays[f"{tensor.name}.values"] = tensor.values
+    for product in diff.products:
+        arrays[f"{product.name}.left"] = product.left
+        arrays[f"{product.name}.right"] = product.right
     plain = {
         "base": asdict(diff.base),
+        "products": {product.name: list(product.shape) for product in diff.products},
         "shapes": {tensor.name: list(tensor.shape) for tensor in diff.tensors},
         "provenance": diff.provenance,
     }

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff, TensorDiff
+from edgediff.diff import Diff, TensorDiff, as_matrix
 from edgediff.errors import SettingError
 from edgediff.format import dumps
-from edgediff.format.classes import as_matrix
 from edgediff.pack.prices import VALUE_BITS, position_bits
 from edgediff.pack.quantise import quantise
 

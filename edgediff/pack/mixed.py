@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.format.classes import as_matrix
+from edgediff.diff import as_matrix
 from edgediff.pack.prices import VALUE_BITS, position_bits
 from edgediff.pack.select import top_k
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from edgediff.diff import Diff, Head
 from edgediff.errors import SettingError
 from edgediff.format.head import LARGEST_CODE, MAX_EXPONENT, row_exponents
+from edgediff.pack.factors import FACTOR_BITS, quantise_product
 
 MIN_BITS, MAX_BITS = 2, 8
 LARGEST_ERROR = 0.04
@@ -17,6 +18,8 @@ LARGEST_ERROR = 0.04
 
 def quantise(diff: Diff, bits: int | None = None) -> Diff:
     """The diff with its values on `2 ** (bits - 1)` levels, each with both signs, its head on 8 bits each.
+
+    Factors of products go onto even grids (`factors.py`), at `bits` or `FACTOR_BITS`.
 
     The range of all magnitudes, from 0 to the largest, is cut into intervals of equal length; each becomes
     one level, the mean of what lies in it. (Levels equally far apart, entropy-coded, beat a Lloyd-Max
@@ -40,7 +43,10 @@ def quantise(diff: Diff, bits: int | None = None) -> Diff:
     levels, on_levels = _fewest_levels(values) if bits is None else onto_levels(values, bits)
     parts = np.split(on_levels, np.cumsum([tensor.nnz for tensor in tensors])[:-1]) if tensors else []
     packed = tuple(replace(tensor, values=part) for tensor, part in zip(tensors, parts, strict=True))
-    return replace(diff, tensors=packed, levels=levels, head=_quantise_head(diff.head))
+    products = tuple(
+        found for each in diff.products if (found := quantise_product(each, bits or FACTOR_BITS))
+    )
+    return replace(diff, tensors=packed, levels=levels, head=_quantise_head(diff.head), products=products)
 
 
 Levels = tuple[NDArray[np.float32], NDArray[np.float32]]

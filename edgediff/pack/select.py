@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.format.classes import as_matrix
+from edgediff.diff import as_matrix
 
 
 def top_k(values: Mapping[str, NDArray[Any]], count: int) -> dict[str, NDArray[np.int64]]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -150,7 +150,7 @@ def _file(folder: Path, manifest: Manifest, path: Path, opened: Sequence[OpenBas
     except EdgeDiffError as error:
         yield Verdict(Level.WRONG, str(path), str(error), "get or pack the file again")
         return
-    yield Verdict(Level.OK, str(path), f"readable, task {diff.task.name!r}, {diff.nnz:,} changed parameters")
+    yield Verdict(Level.OK, str(path), f"readable, task {diff.task.name!r}, {_amount(diff)}")
     try:
         check_base(manifest, diff, str(folder), "the file")
     except BaseMismatchError as error:
@@ -162,6 +162,12 @@ def _file(folder: Path, manifest: Manifest, path: Path, opened: Sequence[OpenBas
         yield _answers(folder, path, diff, opened)
 
 
+def _amount(diff: Diff) -> str:
+    """What the diff changes, in words."""
+    entries = [f"{diff.nnz:,} changed parameters"] if diff.nnz or not diff.products else []
+    return " and ".join(entries + ([f"{len(diff.products):,} changed as a whole"] if diff.products else []))
+
+
 def _waste(folder: Path, manifest: Manifest, path: Path, diff: Diff) -> Verdict:
     """Entries whose value is lost when it is added to the base's."""
     weights = np.memmap(folder / WEIGHTS_FILE, np.uint8, "r")
@@ -169,8 +175,9 @@ def _waste(folder: Path, manifest: Manifest, path: Path, diff: Diff) -> Verdict:
     wasted = 0
     for tensor in diff.tensors:
         base = read_parameter(weights, parameters[tensor.name])
-        before = base[np.unravel_index(tensor.indices, base.shape)]
-        wasted += int((before + tensor.values == before).sum())
+        whole = diff.patch(tensor.name, base).reshape(-1)[tensor.indices]
+        without = replace(diff, tensors=()).patch(tensor.name, base)
+        wasted += int((whole == without[np.unravel_index(tensor.indices, base.shape)]).sum())
     if not wasted:
         return Verdict(Level.OK, str(path), "every entry changes its parameter")
     size = math.ceil(wasted * inspect(path)["bits_per_nonzero"] / 8)

@@ -88,6 +88,8 @@ class LiveSession:
         # One array over all mappings; what lies between them is never touched.
         memory = (ctypes.c_char * (end - self._first)).from_address(self._first)
         self._floats: NDArray[np.float32] = np.ctypeslib.as_array(memory).view(np.float32)
+        self._image = image.open("rb", buffering=0)  # another one may come to have its name
+        weakref.finalize(self, self._image.close)
         self.give_back()
 
     def locate(self, places: NDArray[np.int64]) -> Located:
@@ -123,6 +125,42 @@ class LiveSession:
     def write(self, where: NDArray[np.int64], values: NDArray[np.float32]) -> None:
         """Set the weights; `values` has one for each of `Located.where`. No run may be under way."""
         self._floats[where] = values  # by far the quickest with int64
+
+    def stretch(self, start: int, size: int) -> list[tuple[int, NDArray[np.float32]]]:
+        """The live weights from place `start` of the image on, in pieces as they are mapped.
+
+        Each piece comes with where it begins in the stretch. Pieces may overlap, as places may be mapped more
+        than once; a change of one is then made in all.
+
+        Raises:
+            BundleError: not all of the stretch is mapped.
+        """
+        pieces = []
+        for each in self._mapped:
+            offset = each.offset // 4
+            first, last = max(start, offset), min(start + size, offset + each.length // 4)
+            if first < last:
+                where = (each.address - self._first) // 4 + first - offset
+                pieces.append((first - start, self._floats[where : where + last - first]))
+        reached = 0
+        for first, piece in sorted(pieces, key=lambda pair: pair[0]):
+            reached = max(reached, first + len(piece)) if first <= reached else reached
+        if reached < size:
+            raise BundleError("onnxruntime maps only a part of its image")
+        return pieces
+
+    def read_base(self, start: int, into: NDArray[np.float32]) -> None:
+        """Read the base's own weights from place `start` of the image on, as its file has them.
+
+        Raises:
+            BundleError: the file cannot be read.
+        """
+        try:
+            if os.preadv(self._image.fileno(), [into.data], 4 * start) == into.nbytes:
+                return
+        except OSError as error:
+            raise BundleError(f"cannot read {self._image.name}: {error.strerror or error}") from error
+        raise BundleError(f"{self._image.name} ends too early")
 
     def give_back(self) -> None:
         """Give the system back what was needed for a while, where the C library can."""

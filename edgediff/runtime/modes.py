@@ -10,7 +10,8 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff
+from edgediff.diff import Diff, Product
+from edgediff.runtime.layout import Block, find_blocks
 from edgediff.runtime.session import load_session
 
 if TYPE_CHECKING:  # it needs a system with fcntl, which session mode does not
@@ -48,6 +49,20 @@ class Mode(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class _PlacedBlock:
+    """A block of a product's parameter in the session: place `start` of the image, and on.
+
+    Attributes:
+        pieces: its live weights, each with where in the block it begins (`LiveSession.stretch`).
+    """
+
+    start: int
+    block: Block
+    product: Product
+    pieces: list[tuple[int, NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, eq=False)
 class _Placed:
     """A diff in the session, kept for as long as its task: at few bits a value, in 8 bytes an entry.
 
@@ -56,20 +71,26 @@ class _Placed:
         base: `(entries,)`, what they hold without it.
         values: `(values,)`, what it adds.
         counts: `(values,)`, to how many float32s.
+        blocks: of the parameters that change as a whole, before entries are added.
     """
 
     where: NDArray[np.uint32]
     base: NDArray[np.float32]
     values: NDArray[np.float32]
     counts: NDArray[np.uint32]
+    blocks: list[_PlacedBlock]
 
-    def patched(self) -> NDArray[np.float32]:
-        """What the float32s hold with it."""
-        return self.base + np.repeat(self.values, self.counts)
+    def added(self) -> NDArray[np.float32]:
+        """What it adds, one for each of `where`."""
+        return np.repeat(self.values, self.counts)
 
 
 class LiveMode(Mode):
-    """One session for all diffs; a switch writes the base's values back and the next diff's in."""
+    """One session for all diffs; a switch writes the base's values back and the next diff's in.
+
+    The base's values at single entries are kept in memory; those of parameters that change as a whole are
+    read from the image's file, which never changes.
+    """
 
     name = "live"
 
@@ -78,6 +99,7 @@ class LiveMode(Mode):
         self.session = live.session
         self._placed: dict[str, _Placed] = {}
         self._active: _Placed | None = None
+        self._blocks: dict[tuple[tuple[int, ...], int | None], list[Block]] = {}
         self._indices = np.empty(0, np.int64)  # room for those of one diff: new memory would cost more
 
     def prepare(self, key: str, diff: Diff) -> None:
@@ -91,7 +113,8 @@ class LiveMode(Mode):
         values = [np.empty(0, np.float32), *(tensor.values for tensor in diff.tensors)]
         located = self._live.locate(np.concatenate(places))
         where, distinct, counts = _by_value(located.where, np.concatenate(values)[located.which])
-        self._placed[key] = _Placed(where, self._live.held(where), distinct, counts)
+        blocks = [block for product in diff.products for block in self._place(product)]
+        self._placed[key] = _Placed(where, self._live.held(where), distinct, counts, blocks)
         if len(where) > len(self._indices):
             self._indices = np.empty(len(where), np.int64)
 
@@ -105,16 +128,47 @@ class LiveMode(Mode):
         After an interrupt the next call puts all in order.
         """
         following = None if key is None else self._placed[key]
+        overwritten = {each.start for each in following.blocks} if following is not None else set()
         if self._active is not None:
             self._write(self._active.where, self._active.base)
+            for each in self._active.blocks:
+                if each.start not in overwritten:
+                    self._restore(each)
         self._active = following
         if following is not None:
-            self._write(following.where, following.patched())
+            for each in following.blocks:
+                self._add(each)
+            before = self._live.held(following.where) if following.blocks else following.base
+            self._write(following.where, before + following.added())
 
     def _write(self, where: NDArray[np.uint32], values: NDArray[np.float32]) -> None:
         indices = self._indices[: len(where)]
         np.copyto(indices, where)
         self._live.write(indices, values)
+
+    def _place(self, product: Product) -> list[_PlacedBlock]:
+        place = self._live.places.by_name[product.name]
+        like = (product.shape, place.order)
+        if like not in self._blocks:
+            order = None if place.order is None else self._live.places.orders[place.order]
+            self._blocks[like] = find_blocks(product.shape, order)
+        placed = []
+        for block in self._blocks[like]:
+            start = place.start + block.start
+            placed.append(_PlacedBlock(start, block, product, self._live.stretch(start, block.size)))
+        return placed
+
+    def _restore(self, placed: _PlacedBlock) -> None:
+        """Write the base's values."""
+        for first, piece in placed.pieces:
+            self._live.read_base(placed.start + first, piece)
+
+    def _add(self, placed: _PlacedBlock) -> None:
+        """Write the base's values and what the product adds to them."""
+        self._restore(placed)
+        added = placed.block.spread(placed.product)
+        for first, piece in placed.pieces:
+            piece += added[first : first + len(piece)]
 
     def forget(self, key: str) -> None:
         """Let go of the places."""

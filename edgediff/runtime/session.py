@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff, Task, TensorDiff
+from edgediff.diff import Diff, Task
 from edgediff.errors import BaseMismatchError, BundleError
 from edgediff.format import read_dpf
 from edgediff.format.bundle import (
@@ -102,8 +102,8 @@ def check_base(manifest: Manifest, diff: Diff, where: str, dpf: str) -> None:
             f" but {where} holds {manifest.base.name} with fingerprint {manifest.base.fingerprint}"
         )
     parameters = {parameter.name: parameter for parameter in manifest.parameters}
-    for tensor in diff.tensors:
-        _matching(parameters, tensor, where)
+    for name, shape in diff.shapes.items():
+        _check_parameter(parameters, name, shape, where)
 
 
 def head_feeds(diff: Diff) -> dict[str, NDArray[np.float32]]:
@@ -122,18 +122,18 @@ def _patched_initializers(base: Path, manifest: Manifest, diff: Diff) -> dict[st
     parameters = {parameter.name: parameter for parameter in manifest.parameters}
     weights = np.memmap(base / WEIGHTS_FILE, np.uint8, "r")
     patched = {}
-    for tensor in diff.tensors:
-        parameter = parameters[tensor.name]
-        array = tensor.patch(read_parameter(weights, parameter))
+    for name in diff.shapes:
+        parameter = parameters[name]
+        array = diff.patch(name, read_parameter(weights, parameter))
         patched[parameter.initializer] = np.ascontiguousarray(array.T if parameter.transposed else array)
     return patched
 
 
-def _matching(parameters: dict[str, Parameter], tensor: TensorDiff, base: str) -> None:
-    parameter = parameters.get(tensor.name)
+def _check_parameter(parameters: dict[str, Parameter], name: str, shape: tuple[int, ...], base: str) -> None:
+    parameter = parameters.get(name)
     if parameter is None:
-        raise BaseMismatchError(f"the diff changes {tensor.name!r}, which the base {base} does not have")
-    if parameter.shape != tensor.shape:
+        raise BaseMismatchError(f"the diff changes {name!r}, which the base {base} does not have")
+    if parameter.shape != shape:
         raise BaseMismatchError(
-            f"the diff changes {tensor.name!r} of shape {tensor.shape}, the base {base} has {parameter.shape}"
+            f"the diff changes {name!r} of shape {shape}, the base {base} has {parameter.shape}"
         )

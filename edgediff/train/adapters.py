@@ -27,22 +27,16 @@ class AdapterStage(DenseStage):
         return saved
 
 
-def linear_weights(encoder: nn.Module) -> dict[str, str]:
-    """The names of the weights of all linear layers, each with its layer's own name."""
-    modules = encoder.named_modules()
-    return {f"{name}.weight": name for name, module in modules if isinstance(module, nn.Linear)}
-
-
 def attach(encoder: nn.Module, parameters: Parameters, settings: Settings) -> Parameters:
-    """Put adapters on every linear layer whose weight is among `parameters`; give the adapters' parameters.
+    """Put adapters on the linear layers whose weights are `parameters`; give the adapters' parameters.
 
     LoRA's scale is the package's usual one, `alpha = 2 * rank`. SHiRA draws as many entries of a matrix as
     LoRA of that rank would have.
     """
     import peft
 
-    layers = [layer for weight, layer in linear_weights(encoder).items() if weight in parameters]
-    rank, seed = settings.adapter_rank, settings.seed
+    layers = [name.removesuffix(".weight") for name in parameters]
+    rank, seed = settings.adapter_rank or 1, settings.seed
     torch.manual_seed(seed)
     config: Any
     if settings.method is Method.SHIRA:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Base, Diff, Head, Task, TensorDiff
+from edgediff.diff import Base, Diff, Head, Product, Task, TensorDiff, as_matrix
 from edgediff.errors import SettingError
 from edgediff.format import dumps
 from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows
@@ -95,6 +95,35 @@ class Cut:
                 return self._rows(found, head)
             case Shape.AUTO:
                 return top_mixed(found, self._most, lambda mask: self._fits(mask, found, head))
+
+    def rank(self, shapes: Mapping[str, tuple[int, ...]], wanted: int | None) -> int:
+        """Of products that change parameters of `shapes`: as `wanted`, or the largest that fits, or 1.
+
+        Raises:
+            SettingError: it does not fit.
+        """
+        if self.size is None:
+            return wanted or 1
+        one, two = (len(dumps(quantise(self._made(shapes, rank), self.bits))) for rank in (1, 2))
+        largest = 1 + (self._room - one) // (two - one)
+        if largest < (wanted or 1):
+            bytes_of = round((one + ((wanted or 1) - 1) * (two - one)) / _MARGIN)
+            raise SettingError(
+                f"size is {self.size:,} bytes, products of rank {wanted or 1} need about {bytes_of:,}"
+            )
+        return wanted or largest
+
+    def _made(self, shapes: Mapping[str, tuple[int, ...]], rank: int) -> Diff:
+        """A diff of products whose numbers are drawn from a normal distribution: learnt ones take no more."""
+        rng = np.random.default_rng(0)
+        products = []
+        for name, shape in shapes.items():
+            rows, columns = as_matrix(shape)
+            left, right = (rng.standard_normal(size, np.float32) for size in ((rows, rank), (rank, columns)))
+            products.append(Product(name, shape, left, right))
+        empty = np.zeros((self.task.outputs, self.base.width), np.float32)
+        head = Head(empty, empty[:, 0])
+        return Diff(self.base, self.task, (), head, self.provenance, products=tuple(products))
 
     def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
         """As many whole rows and columns as are asked for, or as fit."""

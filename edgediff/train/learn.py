@@ -11,16 +11,19 @@ from edgediff.train.checkpoint import Checkpoint
 from edgediff.train.choosers import GivenChooser
 from edgediff.train.cut import Cut, Mask
 from edgediff.train.loop import Loop
+from edgediff.train.low_rank_stage import LowRankStage
 from edgediff.train.mask_stage import MaskStage, mask_in
 from edgediff.train.methods import make_chooser, make_dense, parameters_of
-from edgediff.train.settings import Settings
-from edgediff.train.stage import Chooser, Stage
+from edgediff.train.settings import Method, Settings
+from edgediff.train.stage import Chooser, Parameters, Stage
 
 
 def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint | None) -> Diff:
     """The paper's three stages: find what to change, keep the largest, tune what is kept."""
     settings, model = loop.settings, loop.model
     parameters = parameters_of(model.encoder, settings)
+    if settings.method is Method.LOW_RANK and given is None:
+        return _learn_products(loop, cut, parameters, checkpoint)
     choosing_steps = 0
     if given is None and settings.choosing:
         choosing_steps = max(round(loop.total_steps * settings.choosing), 1)  # in none, nothing is found
@@ -57,6 +60,15 @@ def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint
     # Stage 3: the mask stays, the values learn (section 3.3).
     loop.run(mask_stage, choosing_steps, first, best)
     return Diff(cut.base, model.task, mask_stage.tensors(), model.head_arrays())
+
+
+def _learn_products(loop: Loop, cut: Cut, parameters: Parameters, checkpoint: Checkpoint | None) -> Diff:
+    """One stage: nothing has to be found, every weight changes."""
+    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    rank = cut.rank(shapes, loop.settings.adapter_rank)
+    stage = LowRankStage(loop.model, parameters, loop.settings, loop.total_steps, rank)
+    loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
+    return Diff(cut.base, loop.model.task, (), loop.model.head_arrays(), products=stage.products())
 
 
 def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> dict[str, NDArray[np.float32]]:

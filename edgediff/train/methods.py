@@ -5,12 +5,12 @@ import re
 from edgediff.encoder import Encoder
 from edgediff.errors import SettingError
 from edgediff.extras import require
-from edgediff.train.adapters import AdapterStage, linear_weights
+from edgediff.train.adapters import AdapterStage
 from edgediff.train.batches import TokenRows
 from edgediff.train.choosers import FisherChooser, RandomChooser
 from edgediff.train.dense_stage import CreditChooser, DenseChooser, DenseStage
 from edgediff.train.gate_stage import GateStage
-from edgediff.train.model import TaskModel
+from edgediff.train.model import TaskModel, linear_layers
 from edgediff.train.settings import Criterion, Method, Settings
 from edgediff.train.stage import Chooser, Parameters
 
@@ -25,7 +25,9 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
     named = {name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)}
     if settings.method.adapts:
         require("peft", f"the method {settings.method}")
-        named = {name: p for name, p in named.items() if name in linear_weights(encoder.model)}
+    if settings.method.low_rank:
+        layers = linear_layers(encoder.model)
+        named = {name: p for name, p in named.items() if name in layers}
     if settings.method is Method.BITFIT:
         named = {name: p for name, p in named.items() if name.endswith(".bias")}
     if settings.method is Method.LAST_LAYER:

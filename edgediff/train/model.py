@@ -18,6 +18,8 @@ class TaskModel(nn.Module):
         self.task = task
         self.dropout = nn.Dropout(encoder.dropout)
         self.head = nn.Linear(encoder.width, task.outputs)
+        self.factors = nn.ParameterList()
+        """Of products that linear layers add (`low_rank_stage.py`)."""
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
@@ -67,6 +69,12 @@ class TaskModel(nn.Module):
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
         """The encoder's parameters, sorted by name."""
         return dict(sorted(self.encoder.model.named_parameters()))
+
+
+def linear_layers(encoder: nn.Module) -> dict[str, nn.Linear]:
+    """All linear layers, by the names of their weights."""
+    named = encoder.named_modules()
+    return {f"{name}.weight": module for name, module in named if isinstance(module, nn.Linear)}
 
 
 def make_model(encoder: Encoder, task: Task, seed: int, rows: Rows) -> TaskModel:

@@ -45,6 +45,8 @@ def provenance_of(settings: Settings, task: Task, scores: Scores, given: bool) -
     amount = {"density": str(settings.density)} if settings.size is None else {"size": str(settings.size)}
     if settings.method is Method.BITFIT and not given:
         amount = {}  # its parameters say how many there are
+    if settings.method is Method.LOW_RANK and not given and settings.size is None:
+        amount = {"rank": str(settings.adapter_rank or 1)}
     if settings.shape is not Shape.ENTRY:
         amount["shape"] = settings.shape.value
     return {
@@ -67,6 +69,7 @@ def record_of(loop: Loop, base: Base, diff: Diff | None, scores: Scores, given: 
         "scores": {"dev": scores},
         "base": asdict(base),
         "nnz": diff.nnz if diff else None,
+        "factors": diff.size - diff.nnz if diff else None,
         "density": diff.density if diff else None,
         "rows": {name: len(tokens.rows) for name, tokens in named.items()},
         "cut_rows": {name: tokens.cut for name, tokens in named.items()},

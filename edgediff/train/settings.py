@@ -19,6 +19,7 @@ class Method(StrEnum):
     MAGNITUDE = "magnitude"  # those that a long dense run moved most, tuned on (the paper's non-adaptive)
     FISHER = "fisher"  # the entries with the largest squared gradients (Sung, Nair, Raffel: arXiv 2111.09839)
     RANDOM = "random"  # entries drawn at random
+    LOW_RANK = "low-rank"  # products of two thin matrices (Hu et al.: LoRA, arXiv 2106.09685), as a diff
     BITFIT = "bitfit"  # all biases (Zaken, Ravfogel, Goldberg: arXiv 2106.10199)
     LAST_LAYER = "last-layer"  # the last layer, dense: a score to compare with, no diff
     LORA = "lora"  # low-rank adapters by PEFT: a score to compare with, no diff
@@ -29,6 +30,11 @@ class Method(StrEnum):
     def sparse(self) -> bool:
         """Whether it gives a diff."""
         return not self.adapts and self not in (Method.LAST_LAYER, Method.FULL)
+
+    @property
+    def low_rank(self) -> bool:
+        """Whether it adds to the weights of linear layers, by `adapter_rank`."""
+        return self.adapts or self is Method.LOW_RANK
 
     @property
     def adapts(self) -> bool:
@@ -135,8 +141,9 @@ class Settings:
         tuning_dropout: whether the model drops activations while the kept values are tuned.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
             a mask for `early` and `magnitude`.
-        adapter_rate: peak learning rate of the adapters of `lora` and `shira`.
-        adapter_rank: of LoRA's matrices; SHiRA's adapters have as many parameters.
+        adapter_rate: peak learning rate of the factors of `low-rank`, and of the adapters of `lora`, `shira`.
+        adapter_rank: of the products of `low-rank` and `lora`; SHiRA's adapters have as many parameters. None
+            is 1, or for `low-rank` the largest that `size` holds.
         head_rate: peak learning rate of the head, in all stages.
         warmup: the share of a stage's steps in which rates rise from 0; then they fall linearly.
         clip: each group of gradients is scaled down to this norm.
@@ -166,7 +173,7 @@ class Settings:
     tuning_dropout: bool = False
     dense_rate: float = 2e-4
     adapter_rate: float = 2e-3
-    adapter_rank: int = 8
+    adapter_rank: int | None = None
     head_rate: float = 1e-3
     warmup: float = 0.06
     clip: float = 1.0

@@ -36,7 +36,7 @@ def _headers() -> list[Vector]:
     ]
     versions = [
         ("container-version-0", "version 0", 0),
-        ("container-version-2", "version 2", 2),
+        ("container-version-3", "version 3", 3),
         ("container-version-big-endian", "version 1 with its higher byte first", 0x100),
     ]
     return [

@@ -131,7 +131,7 @@ def file_of(whole: Diff, **contents: bytes) -> bytes:
     table = [*levels, *(-level for level in levels)]
     codes = [table.index(value) for tensor in whole.tensors for value in tensor.values.tolist()]
     own = {
-        "META": encode_metadata(whole, [TensorEntry(t.name, t.shape, t.nnz) for t in whole.tensors]),
+        "META": encode_metadata(whole, [TensorEntry(t.name, t.shape, t.nnz) for t in whole.tensors], []),
         "INDX": positions([Classed(t.shape, t.indices.tolist()) for t in whole.tensors]),
         "VALS": vals(codes, levels),
         "HEAD": encode_head(whole.head),

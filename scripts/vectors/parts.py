@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgediff import Base, Diff, Head, Task, TensorDiff
+from edgediff import Base, Diff, Head, Product, Task, TensorDiff
 from edgediff.diff import Kind
 
 MAGIC = b"\x89DPF\r\n\x1a\n"
@@ -62,6 +62,16 @@ EXAMPLE = Diff(
 )
 
 
+PRODUCT = Product(
+    "w",
+    (4, 8),
+    np.array([[1], [-2], [0], [127]], np.float32),
+    np.array([[0.5, -0.25, 0, 31.75, 0.25, 0.25, 0.25, 0.25]], np.float32),
+    np.array([0.25], np.float32),
+)
+"""What `file_with_products` has beside the document's entries."""
+
+
 def deflate(data: bytes, strategy: int = zlib.Z_DEFAULT_STRATEGY) -> bytes:
     """A raw deflate stream."""
     deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy)
@@ -111,6 +121,17 @@ def vals(
     return bytes([(len(levels) if count is None else count) - 1]) + halves + stream
 
 
+def prod(
+    codes: Sequence[int] = (1, -2, 0, 127, 2, -1, 0, 127, 1, 1, 1, 1),
+    steps: Sequence[float] = (0.25,),
+    deflated: bytes | None = None,
+) -> bytes:
+    """Section PROD; `deflated` is the codes' stream."""
+    whole = struct.pack(f"<{len(codes)}b", *codes)
+    stream = deflate(whole, zlib.Z_HUFFMAN_ONLY) if deflated is None else deflated
+    return struct.pack(f"<{len(steps)}f", *steps) + stream
+
+
 def head(
     exponents: Sequence[int] = (-6, -8),
     codes: Sequence[Sequence[int]] = ((64, -32), (64, 0)),
@@ -141,3 +162,15 @@ def file(**contents: bytes) -> bytes:
     """The document's file with these contents of sections in place of its own, every checksum right."""
     whole = {"META": meta(), "INDX": indx(), "VALS": vals(), "HEAD": head()} | contents
     return container(*(section(name, content) for name, content in whole.items()))
+
+
+def meta_with_products(products: str = '[["w",[4,8],1]]', tensors: str = TENSORS_TEXT) -> bytes:
+    """Section META of version 2."""
+    whole = META_TEXT.replace(TENSORS_TEXT, tensors)
+    return meta(whole.replace(',"provenance"', f',"products":{products},"provenance"'))
+
+
+def file_with_products(**contents: bytes) -> bytes:
+    """The document's file with `PRODUCT`, and these contents of sections in place of its own."""
+    whole = {"META": meta_with_products(), "INDX": indx(), "VALS": vals(), "PROD": prod(), "HEAD": head()}
+    return container(*(section(name, content) for name, content in (whole | contents).items()), version=2)

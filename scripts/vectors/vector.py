@@ -64,7 +64,7 @@ def _exact(number: float) -> str:
 
 def _content(diff: Diff) -> dict[str, Any]:
     levels = [] if diff.levels is None else diff.levels.tolist()
-    return {
+    content = {
         "base": asdict(diff.base),
         "task": diff.task.to_dict(),
         "provenance": diff.provenance,
@@ -78,8 +78,18 @@ def _content(diff: Diff) -> dict[str, Any]:
             }
             for tensor in diff.tensors
         ],
+        "products": [
+            {
+                "name": product.name,
+                "shape": list(product.shape),
+                "left": [[int(code) for code in row] for row in product.left.tolist()],
+                "right": [[_exact(number) for number in row] for row in product.right.tolist()],
+            }
+            for product in diff.products
+        ],
         "head": {
             "weight": [[_exact(number) for number in row] for row in diff.head.weight.tolist()],
             "bias": [_exact(number) for number in diff.head.bias.tolist()],
         },
     }
+    return content if diff.products else {key: content[key] for key in content if key != "products"}
