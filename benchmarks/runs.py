@@ -34,6 +34,8 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.SHIRA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
 }
 """The setting that is varied, and its values, the likely best first."""
+FACTOR_BITS = (2, 3, 4)
+"""Those at which the factors of low rank are packed and scored, whatever they were learnt with."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ class Runs:
             }
         else:
             result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
+        if run.method is Method.LOW_RANK:
+            result["shipped"] = [self._packed_at(run, bits) for bits in FACTOR_BITS if bits != run.bits]
         if run.method is Method.LORA:
             result["shipped"] = shipped(
                 self.folder(run), self.bundle, task_definition(run.task), self.dev(run.task)
@@ -162,6 +166,11 @@ class Runs:
         }
         write_atomic(self._results / f"{run.key}.json", (json.dumps(result, indent=2) + "\n").encode())
         return result
+
+    def _packed_at(self, run: Run, bits: int) -> dict[str, Any]:
+        path = self.packed(run, bits)
+        score = eval(self.bundle, path, self.dev(run.task)).score
+        return {"bits": bits, "bytes": path.stat().st_size, "score": score}
 
 
 def task_definition(name: str) -> Task:

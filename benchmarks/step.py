@@ -113,10 +113,10 @@ def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Lo
         return loop, DenseStage(model, parameters, settings, steps, settings.dense_rate)
     if name.startswith("gates"):
         return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.density)
-    model.train(settings.tuning_dropout)
     if name == "low-rank":
         weights = {key: parameters[key] for key in sorted(linear_layers(encoder.model))}
         return loop, LowRankStage(model, weights, replace(settings, bits=3), steps, rank=1)
+    model.train(settings.drops)
     # A mask spread over all tensors is the dearest: every parameter takes part in the backward pass.
     generator = torch.Generator().manual_seed(0)
     merit = {key: torch.rand(p.shape, generator=generator).numpy() for key, p in parameters.items()}

@@ -10,7 +10,8 @@ from edgediff.extras import require
 from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
 
 _METHODS = (
-    "early, structured, diff, magnitude, fisher, random, bitfit; to compare: full, last-layer, lora, shira"
+    "early, structured, diff, magnitude, fisher, random, bitfit, low-rank;"
+    " to compare: full, last-layer, lora, shira"
 )
 _COMPONENTS = "attention, ffn, bias, embeddings, layernorm, pooler"
 
@@ -42,6 +43,10 @@ def train(
         typer.Option(
             help="entry, row (whole rows and columns) or auto (each where it pays): what is changed."
         ),
+    ] = None,
+    rank: Annotated[
+        int | None,
+        typer.Option(help="Of the products of low-rank; else 1, or the largest that --size holds."),
     ] = None,
     bits: Annotated[
         int | None, typer.Option(help="Learn with values as they will be packed, at 2 to 8 bits.")
@@ -90,6 +95,7 @@ def train(
         "density": density,
         "size": size,
         "shape": shape,
+        "adapter_rank": rank,
         "bits": bits,
         "epochs": epochs,
         "batch_size": batch_size,

@@ -32,7 +32,7 @@ def _check(product, order):
     for block in blocks:
         part = region[block.start : block.start + block.size]
         assert np.isnan(part).all()  # no element twice
-        part[:] = block.spread(product)
+        part[:] = block.spread(product, np.empty(block.size + 3, np.float32))
     found = region if order is None else region[order]
     assert np.array_equal(found.view(np.uint32), product.dense().reshape(-1).view(np.uint32))
     assert np.count_nonzero(~np.isnan(region)) == found.size  # and nothing beside them

@@ -11,8 +11,8 @@ from edgediff.diff import Product
 from edgediff.errors import SettingError
 from edgediff.format.products import LARGEST_FACTOR
 
-FACTOR_BITS = 4
-"""What a number takes unless it is said otherwise: it costs no score (docs/training.md)."""
+FACTOR_BITS = 3
+"""What a number takes unless it is said otherwise: learnt so, it costs no score (docs/training.md)."""
 _NORMAL_BITS = math.log2(2 * math.pi * math.e) / 2
 """Differential entropy of a normal distribution of unit variance."""
 

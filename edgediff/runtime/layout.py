@@ -5,6 +5,7 @@ it is seen as runs, each a piece of a row or of a column, and those as blocks of
 is then an outer product of two stretches of its factors, and no single element need be looked up.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import product as pairs
 
@@ -15,6 +16,7 @@ from edgediff.diff import Product, as_matrix
 
 _WIDTHS = (64, 32, 16, 8, 4, 2, 1)
 """Elements of a run that are tried: kernels work on some power of two of rows or columns at a time."""
+_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -44,16 +46,25 @@ class Block:
         """How many float32s it has."""
         return self.pieces * self.lines * self.width
 
-    def spread(self, product: Product) -> NDArray[np.float32]:
-        """What `product` adds to it, `(size,)`: the same bits as `Product.dense`."""
-        total = np.empty(0, np.float32)
-        for left, right in zip(product.left.T, product.right, strict=True):
+    def spread(self, product: Product, room: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What `product` adds to the block, `(size,)`, in `room`, which is as large or larger.
+
+        The same bits as `Product.dense`. (New memory for each block would take longer than all arithmetic.)
+        """
+        # So many lines at a time: numpy is quick along its last axis, and runs are short.
+        together = math.gcd(self.lines, _TOGETHER)
+        shape = (self.pieces, self.lines // together, together * self.width)
+        added = room[: self.size].reshape(shape)
+        for number, (left, right) in enumerate(zip(product.left.T, product.right, strict=True)):
             varied, fixed = (right, left) if self.along_rows else (left, right)
             inside = varied[self.piece * self.width :][: self.pieces * self.width]
-            of_lines = fixed[self.line :][: self.lines]
-            term = inside.reshape(self.pieces, 1, self.width) * of_lines[:, None]
-            total = total + term if len(total) else term
-        return total.reshape(-1)
+            inside = np.tile(inside.reshape(self.pieces, 1, self.width), (1, 1, together))
+            of_lines = np.repeat(fixed[self.line :][: self.lines], self.width).reshape(shape[1:])
+            if number:
+                added += inside * of_lines
+            else:
+                np.multiply(inside, of_lines, out=added)
+        return room[: self.size]
 
 
 def find_blocks(shape: tuple[int, ...], order: NDArray[np.int32] | None) -> list[Block]:

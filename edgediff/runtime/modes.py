@@ -100,7 +100,9 @@ class LiveMode(Mode):
         self._placed: dict[str, _Placed] = {}
         self._active: _Placed | None = None
         self._blocks: dict[tuple[tuple[int, ...], int | None], list[Block]] = {}
-        self._indices = np.empty(0, np.int64)  # room for those of one diff: new memory would cost more
+        # Room for the indices of one diff, and for a block of a product: new memory would cost more.
+        self._indices = np.empty(0, np.int64)
+        self._room = np.empty(0, np.float32)
 
     def prepare(self, key: str, diff: Diff) -> None:
         """Find the diff's places and what they hold without it; no run may be under way.
@@ -117,6 +119,9 @@ class LiveMode(Mode):
         self._placed[key] = _Placed(where, self._live.held(where), distinct, counts, blocks)
         if len(where) > len(self._indices):
             self._indices = np.empty(len(where), np.int64)
+        largest = max((each.block.size for each in blocks), default=0)
+        if largest > len(self._room):
+            self._room = np.empty(largest, np.float32)
 
     def give_back(self) -> None:
         """Give the system back what finding the places took."""
@@ -166,7 +171,7 @@ class LiveMode(Mode):
     def _add(self, placed: _PlacedBlock) -> None:
         """Write the base's values and what the product adds to them."""
         self._restore(placed)
-        added = placed.block.spread(placed.product)
+        added = placed.block.spread(placed.product, self._room)
         for first, piece in placed.pieces:
             piece += added[first : first + len(piece)]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from edgediff.diff import Product
-from edgediff.pack import onto_steps
+from edgediff.pack import FACTOR_BITS, onto_steps
 from edgediff.train.model import TaskModel, linear_layers
 from edgediff.train.settings import Settings
 from edgediff.train.stage import Parameters, Stage, State, adam, clip, learn_only
@@ -24,9 +24,9 @@ class LowRankStage(Stage):
     """Learns the factors of linear layers' weights; the weights themselves take no part in the backward pass.
 
     A layer adds `_SCALE * (x @ right.T) @ left.T` to what it gives. `left` begins at 0, `right` as the rows
-    of a linear layer of its width do (both as in LoRA). With `settings.bits` the second half of the stage
-    computes its loss with factors as the packed file will have them, and passes their gradient straight on
-    to the exact ones, as in `MaskStage`.
+    of a linear layer of its width do (both as in LoRA). The second half of the stage computes its loss
+    with factors as the packed file will have them, and passes their gradient straight on to the exact ones,
+    as `MaskStage` does where it is told the bits.
     """
 
     name = "low-rank"
@@ -35,7 +35,8 @@ class LowRankStage(Stage):
         self, model: TaskModel, parameters: Parameters, settings: Settings, steps: int, rank: int
     ) -> None:
         super().__init__(settings, steps)
-        self.dropout = settings.tuning_dropout
+        self.dropout = settings.drops
+        self._bits = settings.bits or FACTOR_BITS
         learn_only(model.encoder, ())
         generator = torch.Generator().manual_seed(settings.seed)
         device = model.head.weight.device
@@ -59,10 +60,9 @@ class LowRankStage(Stage):
     @torch.no_grad()
     def prepare(self, step: int) -> None:
         """Write the factors that this step's loss is computed with."""
-        bits = self.settings.bits if 2 * step >= self.steps else None
+        packs = 2 * step >= self.steps
         for factor, written in zip(self._factors, self._written, strict=True):
-            packed = factor if bits is None else torch.from_numpy(onto_steps(factor.cpu().numpy(), bits))
-            written.copy_(packed)
+            written.copy_(torch.from_numpy(onto_steps(factor.cpu().numpy(), self._bits)) if packs else factor)
 
     @torch.no_grad()
     def update(self, step: int) -> None:

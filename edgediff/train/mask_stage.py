@@ -35,7 +35,7 @@ class MaskStage(Stage):
         steps: int,
     ) -> None:
         super().__init__(settings, steps)
-        self.dropout = settings.tuning_dropout
+        self.dropout = settings.drops
         named = model.parameters_by_name()
         learn_only(model.encoder, (named[name] for name in mask))
         device = model.head.weight.device

@@ -111,19 +111,27 @@ _WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "adapter_ran
 """Whole numbers, with the least that each may be."""
 
 
+_LEFT_OPEN: Any = None
+"""The default of what `Settings` settles from what else is given."""
+_DENSITY = 0.005
+
+
 @dataclass(frozen=True)
 class Settings:
     """The settings of one run; all that decides its result besides model, task and rows.
 
     Attributes:
-        method: how the task is learnt.
-        density: the share of the encoder's parameters that may change, in (0, 1].
+        method: how the task is learnt. If it is left out, `low-rank`, the fewest bytes for full fine-tuning's
+            score; or `early`, where `density`, `shape` or `criterion` ask for something of single entries.
+        density: the share of the encoder's parameters that may change one by one, in (0, 1]; 0.005 if it is
+            left out. `low-rank` has no use for it.
         size: in place of the density, the most bytes that the packed file may have, head included.
         shape: of what is kept; `row` is for `early`, `magnitude`, `structured` and `diff`, `auto` for the
             first two.
         criterion: what the dense run of `early` says of an entry's worth.
-        bits: bits a value in the packed file, 2 to 8: the second half of the mask stage then learns with
-            values as they will be packed. None leaves the choice to `pack`, and the values exact.
+        bits: bits a value in the packed file, 2 to 8: the second half of the last stage then learns with
+            values as they will be packed. None leaves the choice to `pack`, and the values exact; the factors
+            of `low-rank` then learn with 3.
         epochs: passes over the rows, all stages together.
         batch_size: rows a step, of all processes together.
         accumulation: a process takes its rows of a step in this many parts.
@@ -138,7 +146,8 @@ class Settings:
         open_factor: gates are driven to `open_factor * density` open ones before the cut.
         mask_rate: peak learning rate of the kept values; many times that of dense training is right. None is
             the method's own: 1e-3 where tuning goes on from values, 2e-3 where it begins at the base's.
-        tuning_dropout: whether the model drops activations while the kept values are tuned.
+        tuning_dropout: whether the model drops activations in the last stage. None is the method's own: yes
+            for `low-rank`, no where entries are tuned.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
             a mask for `early` and `magnitude`.
         adapter_rate: peak learning rate of the factors of `low-rank`, and of the adapters of `lora`, `shira`.
@@ -151,8 +160,8 @@ class Settings:
             this many epochs without a better score. None keeps the last values, and scores once.
     """
 
-    method: Method = Method.EARLY
-    density: float = 0.005
+    method: Method = _LEFT_OPEN
+    density: float = _LEFT_OPEN
     size: int | None = None
     shape: Shape = Shape.ENTRY
     criterion: Criterion = Criterion.MOVEMENT
@@ -170,7 +179,7 @@ class Settings:
     log_alpha_rate: float = 0.1
     open_factor: float = 6.0
     mask_rate: float | None = None
-    tuning_dropout: bool = False
+    tuning_dropout: bool | None = None
     dense_rate: float = 2e-4
     adapter_rate: float = 2e-3
     adapter_rank: int | None = None
@@ -185,6 +194,7 @@ class Settings:
         Raises:
             SettingError: a value is out of its range.
         """
+        self._settle()
         if not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
         left_open = {
@@ -201,11 +211,23 @@ class Settings:
             raise SettingError(f"bits is {self.bits!r:.80}, expected a whole number from 2 to 8")
         if self.choosing_share is not None and not 0 < self.choosing_share < 1:
             raise SettingError(f"choosing_share is {self.choosing_share}, expected a number between 0 and 1")
-        if type(self.tuning_dropout) is not bool:
+        if type(self.tuning_dropout) not in (bool, type(None)):
             raise SettingError(f"tuning_dropout is {self.tuning_dropout!r:.80}, expected true or false")
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
         self._check_shape()
+
+    def _settle(self) -> None:
+        """Fill in the method and the density where they were left open."""
+        of_entries = (
+            self.density is not None
+            or self.shape is not Shape.ENTRY
+            or self.criterion is not Criterion.MOVEMENT
+        )
+        if self.method is None:
+            object.__setattr__(self, "method", Method.EARLY if of_entries else Method.LOW_RANK)
+        if self.density is None:
+            object.__setattr__(self, "density", _DENSITY)
 
     def _check_shape(self) -> None:
         able = _SHAPED.get(self.shape, tuple(Method))
@@ -219,6 +241,11 @@ class Settings:
         """The share of all steps that goes to choosing the mask."""
         own = _CHOOSING_SHARE.get(self.method, 0.0)
         return own if self.choosing_share is None or own == 0 else self.choosing_share
+
+    @property
+    def drops(self) -> bool:
+        """Whether the model drops activations in the last stage."""
+        return self.method is Method.LOW_RANK if self.tuning_dropout is None else self.tuning_dropout
 
     @property
     def tuning_rate(self) -> float:

@@ -19,9 +19,16 @@ internal const val HEADER_BYTES = 12
 internal const val SECTION_HEADER_BYTES = 12
 
 private const val DIGEST_BYTES = 32
-private const val VERSION = 1
 private val MAGIC = byteArrayOf(0x89.toByte(), 0x44, 0x50, 0x46, 0x0D, 0x0A, 0x1A, 0x0A)
-private val SECTIONS = listOf("META", "INDX", "VALS", "HEAD")
+
+/** The sections of each version, in their order. */
+private val VERSIONS = mapOf(
+    1 to listOf("META", "INDX", "VALS", "HEAD"),
+    2 to listOf("META", "INDX", "VALS", "PROD", "HEAD"),
+)
+
+/** The first version that has products. */
+internal const val WITH_PRODUCTS = 2
 
 /**
  * Where a section's content lies in the file.
@@ -46,25 +53,25 @@ internal class Section(val name: String, val start: Int, val end: Int, val check
 }
 
 /**
- * The contents of META, INDX, VALS and HEAD, every checksum checked.
+ * The content of each section of the file's version by its name, every checksum checked.
  *
  * @throws FormatError of the kind that says what is wrong.
  */
-internal fun splitSections(file: ByteArray): List<ByteArray> {
+internal fun splitSections(file: ByteArray): Map<String, ByteArray> {
     checkSize(file.size.toLong())
-    checkHeader(file, file.size.toLong())
+    val version = versionOf(file, file.size.toLong())
     val end = file.size - DIGEST_BYTES
     val sections = ArrayList<Section>()
     var position = HEADER_BYTES
-    for (name in SECTIONS) {
-        val section = sectionAt(file, position, name, file.size.toLong())
+    for (name in VERSIONS.getValue(version)) {
+        val section = sectionAt(file, position, name, version, file.size.toLong())
         position = section.end
         sections.add(section)
     }
     if (position != end) {
         throw TruncatedError("${end - position} bytes stand between the last section and the checksum")
     }
-    val contents = sections.map { it.content(file) }
+    val contents = sections.associate { it.name to it.content(file) }
     val digest = MessageDigest.getInstance("SHA-256").apply { update(file, 0, end) }.digest()
     if (!digest.contentEquals(file.copyOfRange(end, file.size))) {
         throw ChecksumError("the SHA-256 at the end of the file is not that of its bytes")
@@ -78,13 +85,13 @@ internal fun checkSize(size: Long) {
 }
 
 /**
- * Magic, version and flags.
+ * The version, magic and flags being right.
  *
  * @param front the first bytes of the file, 12 at least if it has as many.
  * @param size how many bytes the file has.
  * @throws FormatError of the kind that says what is wrong.
  */
-internal fun checkHeader(front: ByteArray, size: Long) {
+internal fun versionOf(front: ByteArray, size: Long): Int {
     val common = minOf(MAGIC.size, front.size)
     if (!front.copyOf(common).contentEquals(MAGIC.copyOf(common))) {
         val found = front.take(common).joinToString(" ") { "%02x".format(it) }
@@ -94,8 +101,12 @@ internal fun checkHeader(front: ByteArray, size: Long) {
     val fields = littleEndian(front)
     val version = fields.getShort(8).toInt() and 0xFFFF
     val flags = fields.getShort(10).toInt() and 0xFFFF
-    if (version != VERSION) throw VersionError("the file is of version $version, this reader knows version $VERSION")
-    if (flags != 0) throw VersionError("flags is 0x%04x; version $VERSION knows no flag".format(flags))
+    if (version !in VERSIONS) {
+        val known = VERSIONS.keys.joinToString(" and ")
+        throw VersionError("the file is of version $version, this reader knows versions $known")
+    }
+    if (flags != 0) throw VersionError("flags is 0x%04x; version $version knows no flag".format(flags))
+    return version
 }
 
 /**
@@ -105,14 +116,14 @@ internal fun checkHeader(front: ByteArray, size: Long) {
  * @param size how many bytes the file has.
  * @throws FormatError of the kind that says what is wrong.
  */
-internal fun sectionAt(front: ByteArray, position: Int, name: String, size: Long): Section {
+internal fun sectionAt(front: ByteArray, position: Int, name: String, version: Int, size: Long): Section {
     val start = position + SECTION_HEADER_BYTES
     val end = size - DIGEST_BYTES
     if (start > minOf(end, front.size.toLong())) {
         throw TruncatedError("the file has $size bytes, it ends before section $name")
     }
     val found = String(front, position, name.length, Charsets.ISO_8859_1)
-    if (found != name) throw VersionError("section ${shown(found)} stands where version $VERSION has $name")
+    if (found != name) throw VersionError("section ${shown(found)} stands where version $version has $name")
     val fields = littleEndian(front)
     val length = fields.getInt(position + 4).toLong() and 0xFFFFFFFFL
     if (start + length > end) throw TruncatedError("section $name claims $length bytes, ${end - start} are left")

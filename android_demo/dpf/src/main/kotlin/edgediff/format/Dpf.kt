@@ -18,16 +18,17 @@ import java.io.RandomAccessFile
  *   format allows the diff, but there is no memory for it.
  */
 fun loads(bytes: ByteArray): Diff = withinMemory {
-    val (metaBytes, positionBytes, valueBytes, headBytes) = splitSections(bytes)
-    val meta = decodeMetadata(metaBytes)
-    val values = decodeValues(valueBytes, meta.nnz) // first: it bounds what positions may take
-    val positions = decodePositions(positionBytes, meta.tensors)
+    val sections = splitSections(bytes)
+    val meta = decodeMetadata(sections.getValue("META"), "PROD" in sections)
+    val values = decodeValues(sections.getValue("VALS"), meta.nnz) // first: it bounds what positions may take
+    val positions = decodePositions(sections.getValue("INDX"), meta.tensors)
     var start = 0
     val tensors = meta.tensors.zip(positions) { entry, indices ->
         TensorDiff(entry.name, entry.shape, indices, values.slice(start, entry.nnz).also { start += entry.nnz })
     }
-    val head = decodeHead(headBytes, meta.task.outputs, meta.base.width)
-    Diff(meta.base, meta.task, tensors, head, meta.provenance, values.levels)
+    val products = sections["PROD"]?.let { decodeProducts(it, meta.products) }.orEmpty()
+    val head = decodeHead(sections.getValue("HEAD"), meta.task.outputs, meta.base.width)
+    Diff(meta.base, meta.task, tensors, head, meta.provenance, values.levels, products)
 }
 
 /**

@@ -9,8 +9,9 @@ import java.io.RandomAccessFile
 /**
  * What the front of a `.dpf` file tells, enough for a catalogue of tasks.
  *
- * @property nnz how many encoder parameters are changed.
- * @property tensors how many of the encoder's tensors have a changed entry.
+ * @property nnz how many encoder parameters are changed one by one.
+ * @property tensors how many of the encoder's tensors have such an entry.
+ * @property products how many of them change as a whole.
  * @property provenance how the diff came about, keys and values for people.
  * @property fileBytes the size of the whole file.
  */
@@ -19,6 +20,7 @@ class Header(
     val task: Task,
     val nnz: Int,
     val tensors: Int,
+    val products: Int,
     val provenance: Map<String, String>,
     val fileBytes: Long,
 )
@@ -32,10 +34,10 @@ fun readHeader(file: File): Header = reading(file) { opened ->
     val size = opened.length()
     checkSize(size)
     val front = opened.front(minOf(size, (HEADER_BYTES + SECTION_HEADER_BYTES).toLong()).toInt())
-    checkHeader(front, size)
-    val section = sectionAt(front, HEADER_BYTES, "META", size)
-    val meta = decodeMetadata(section.content(opened.front(section.end)))
-    Header(meta.base, meta.task, meta.nnz, meta.tensors.size, meta.provenance, size)
+    val version = versionOf(front, size)
+    val section = sectionAt(front, HEADER_BYTES, "META", version, size)
+    val meta = decodeMetadata(section.content(opened.front(section.end)), version >= WITH_PRODUCTS)
+    Header(meta.base, meta.task, meta.nnz, meta.tensors.size, meta.products.size, meta.provenance, size)
 }
 
 private fun RandomAccessFile.front(length: Int): ByteArray {

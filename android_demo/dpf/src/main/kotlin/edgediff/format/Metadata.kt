@@ -9,6 +9,8 @@ private const val MAX_METADATA_BYTES = 1 shl 20
 private const val MAX_NUMEL = 1L shl 40
 private const val MAX_NNZ = 1 shl 26
 private const val MAX_TENSORS = 4096
+private const val MAX_RANK = 256L
+private const val MAX_FACTORS = 1L shl 26
 private const val MAX_DIMENSIONS = 8
 private const val MAX_NAME_CHARACTERS = 512
 private const val MAX_WIDTH = 1L shl 20
@@ -17,26 +19,39 @@ private const val MAX_PROVENANCE_KEYS = 64
 private const val MAX_PROVENANCE_KEY = 64
 private const val MAX_PROVENANCE_VALUE = 1024
 
+private val FIELDS = arrayOf("base", "head", "provenance", "task", "tensors")
+
 /** One row of the table of tensors: a tensor's name, shape and count of changed entries. */
 internal class TensorEntry(val name: String, val shape: List<Long>, val nnz: Int)
 
-/** The content of META. */
+/** One row of the table of products: the parameter's name and shape, and how many terms are added up. */
+internal class ProductEntry(val name: String, val shape: List<Long>, val rank: Int) {
+    /** Of the parameter as a matrix: a vector is one row, further axes belong to the columns. */
+    val rows: Long get() = if (shape.size == 1) 1 else shape[0]
+    val columns: Long get() = numel(shape) / rows
+
+    /** How many numbers the two factors have. */
+    val size: Long get() = rank * (rows + columns)
+}
+
+/** The content of META; a file without products is of version 1. */
 internal class Metadata(
     val base: Base,
     val task: Task,
     val provenance: Map<String, String>,
     val tensors: List<TensorEntry>,
+    val products: List<ProductEntry>,
 ) {
     /** How many entries change. */
     val nnz: Int get() = tensors.sumOf { it.nnz }
 }
 
 /**
- * Section META, every field checked.
+ * Section META, every field checked; of a file that has products, or none.
  *
  * @throws FormatError of the kind that says what is wrong.
  */
-internal fun decodeMetadata(data: ByteArray): Metadata {
+internal fun decodeMetadata(data: ByteArray, withProducts: Boolean): Metadata {
     val text = inflate(data, 0, data.size, MAX_METADATA_BYTES, "META")
     val plain = try {
         parseJson(text)
@@ -45,11 +60,13 @@ internal fun decodeMetadata(data: ByteArray): Metadata {
     }
     try {
         val fields = Fields.of(plain, "section META")
-        fields.expectExactly("base", "head", "provenance", "task", "tensors")
+        fields.expectExactly(*(if (withProducts) FIELDS + "products" else FIELDS))
         val task = taskOf(fields.fields("task"))
         val base = baseOf(fields.fields("base"))
         checkHeadRows(fields.integer("head"), task, base)
-        return Metadata(base, task, provenanceOf(fields.fields("provenance")), tensorsOf(fields.array("tensors")))
+        val tensors = tensorsOf(fields.array("tensors"))
+        val products = if (withProducts) productsOf(fields.array("products"), tensors) else emptyList()
+        return Metadata(base, task, provenanceOf(fields.fields("provenance")), tensors, products)
     } catch (error: JsonError) {
         throw FormatError(error.message.orEmpty(), error)
     }
@@ -92,35 +109,73 @@ private fun provenanceOf(fields: Fields): Map<String, String> {
 }
 
 private fun tensorsOf(rows: List<*>): List<TensorEntry> {
-    if (rows.size > MAX_TENSORS) throw LimitError("section META has ${rows.size} tensors, at most $MAX_TENSORS")
+    checkCount(rows, "tensors")
     val entries = rows.map(::tensorOf)
-    for ((before, after) in entries.zipWithNext()) {
-        if (compareByCodePoints(before.name, after.name) >= 0) {
-            throw FormatError("section META: the tensors are not in strictly ascending order of their names")
-        }
-    }
+    checkOrder(entries.map { it.name }, "tensors")
     var nnz = 0L
     for (entry in entries) nnz += entry.nnz
     if (nnz > MAX_NNZ) throw LimitError("section META: $nnz entries change, the format allows $MAX_NNZ")
     return entries
 }
 
-private fun tensorOf(row: Any?): TensorEntry {
-    val (name, sizes, nnz) = (row as? List<*>)?.takeIf { it.size == 3 } ?: listOf(null, null, null)
-    if (name !is String || sizes !is List<*> || nnz !is Number || nnz is Double) {
-        throw FormatError("section META: ${shown(row)} is no tensor, expected [name, shape, nnz]")
+private fun productsOf(rows: List<*>, tensors: List<TensorEntry>): List<ProductEntry> {
+    checkCount(rows, "products")
+    if (rows.isEmpty()) throw FormatError("section META names no product: then the file is of version 1")
+    val entries = rows.map(::productOf)
+    checkOrder(entries.map { it.name }, "products")
+    val factors = entries.sumOf { it.size }
+    if (factors > MAX_FACTORS) {
+        throw LimitError("section META: products of $factors numbers, the format allows $MAX_FACTORS")
+    }
+    val shapes = tensors.associate { it.name to it.shape }
+    for (entry in entries) {
+        if ((shapes[entry.name] ?: entry.shape) != entry.shape) {
+            throw FormatError("section META: ${shown(entry.name)} has two shapes, ${entry.shape} for one")
+        }
+    }
+    return entries
+}
+
+private fun checkCount(rows: List<*>, what: String) {
+    if (rows.size > MAX_TENSORS) throw LimitError("section META has ${rows.size} $what, at most $MAX_TENSORS")
+}
+
+private fun checkOrder(names: List<String>, what: String) {
+    for ((before, after) in names.zipWithNext()) {
+        if (compareByCodePoints(before, after) >= 0) {
+            throw FormatError("section META: the $what are not in strictly ascending order of their names")
+        }
+    }
+}
+
+private fun tensorOf(row: Any?): TensorEntry = rowOf(row, "tensor, expected [name, shape, nnz]") { name, shape, nnz ->
+    val numel = numel(shape)
+    if (nnz !is Long || nnz !in 1..numel) {
+        throw FormatError("tensor ${shown(name)}: ${shown(nnz)} changed of $numel entries")
+    }
+    if (nnz > MAX_NNZ) throw LimitError("tensor ${shown(name)}: $nnz entries change, at most $MAX_NNZ in all")
+    TensorEntry(name, shape, nnz.toInt())
+}
+
+private fun productOf(row: Any?): ProductEntry = rowOf(row, "product, expected [name, shape, rank]") { name, shape, rank ->
+    if (rank !is Long || rank !in 1..MAX_RANK) {
+        throw FormatError("product ${shown(name)}: rank ${shown(rank)}, expected 1 to $MAX_RANK")
+    }
+    ProductEntry(name, shape, rank.toInt())
+}
+
+/** What [make] makes of a row of one of the two tables: its name, its shape, and a whole number. */
+private fun <T> rowOf(row: Any?, kind: String, make: (String, List<Long>, Number) -> T): T {
+    val (name, sizes, number) = (row as? List<*>)?.takeIf { it.size == 3 } ?: listOf(null, null, null)
+    if (name !is String || sizes !is List<*> || number !is Number || number is Double) {
+        throw FormatError("section META: ${shown(row)} is no $kind")
     }
     val characters = characters(name)
     if (characters !in 1..MAX_NAME_CHARACTERS) {
         throw FormatError("section META: a tensor's name of $characters characters, expected 1 to $MAX_NAME_CHARACTERS")
     }
     val shape = shapeOf(sizes, MAX_NUMEL) ?: throw FormatError("tensor ${shown(name)}: ${shown(sizes)} is no shape")
-    val numel = numel(shape)
-    if (nnz !is Long || nnz !in 1..numel) {
-        throw FormatError("tensor ${shown(name)}: ${shown(nnz)} changed of $numel entries")
-    }
-    if (nnz > MAX_NNZ) throw LimitError("tensor ${shown(name)}: $nnz entries change, at most $MAX_NNZ in all")
-    return TensorEntry(name, shape, nnz.toInt())
+    return make(name, shape, number)
 }
 
 /** 1 to 8 integers above 0 whose product is at most [maxNumel], or null if [sizes] are not. */

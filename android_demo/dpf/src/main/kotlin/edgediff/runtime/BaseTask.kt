@@ -45,13 +45,11 @@ class BaseTask internal constructor(
 private fun checkBase(manifest: Manifest, diff: Diff, bundle: File, file: File) {
     checkFingerprint(manifest, diff.base, bundle, file)
     val parameters = manifest.parameters.associateBy { it.name }
-    for (tensor in diff.tensors) {
-        val parameter = parameters[tensor.name]
-            ?: throw BaseMismatchError("$file changes ${tensor.name}, which the base $bundle does not have")
-        if (parameter.shape != tensor.shape) {
-            throw BaseMismatchError(
-                "$file changes ${tensor.name} of shape ${tensor.shape}, the base $bundle has ${parameter.shape}",
-            )
+    for ((name, shape) in diff.shapes) {
+        val parameter = parameters[name]
+            ?: throw BaseMismatchError("$file changes $name, which the base $bundle does not have")
+        if (parameter.shape != shape) {
+            throw BaseMismatchError("$file changes $name of shape $shape, the base $bundle has ${parameter.shape}")
         }
     }
 }

@@ -25,7 +25,7 @@ internal fun proveLive(bundle: File, manifest: Manifest, threads: Int, cache: Fi
         val folder = images.folder(manifest)
         val record = Record.read(folder)
         try {
-            record?.let { proven(images, folder, it, manifest, threads) }
+            record?.let { proven(images, folder, it, bundle, manifest, threads) }
         } catch (_: DamagedError) {
             null
         } ?: build(images, folder, bundle, manifest, threads)
@@ -34,8 +34,15 @@ internal fun proveLive(bundle: File, manifest: Manifest, threads: Int, cache: Fi
     throw BundleError("live mode needs more memory than there is", error)
 }
 
-private fun proven(images: ImageCache, folder: File, record: Record, manifest: Manifest, threads: Int): LivePatcher =
-    onTrial(images.open(folder, record, threads), manifest, record.proof, exact = false)
+private fun proven(
+    images: ImageCache,
+    folder: File,
+    record: Record,
+    bundle: File,
+    manifest: Manifest,
+    threads: Int,
+): LivePatcher =
+    onTrial(images.open(folder, record, threads), bundle, manifest, record.proof, exact = false)
 
 private fun build(images: ImageCache, folder: File, bundle: File, manifest: Manifest, threads: Int): LivePatcher {
     images.expectSpace(SIZES_TO_BUILD * manifest.files.getValue(WEIGHTS_FILE).bytes)
@@ -46,7 +53,7 @@ private fun build(images: ImageCache, folder: File, bundle: File, manifest: Mani
             val places = findPlaces(bundle, manifest, buildImage(bundle, manifest, part))
             val proof = SessionPatcher(bundle, manifest, threads).use { Trial(manifest).ask(it) }
             val record = Record(check(File(part, MODEL_FILE)), check(File(part, IMAGE_FILE)), places, proof)
-            patcher = onTrial(images.open(part, record, threads), manifest, proof, exact = true)
+            patcher = onTrial(images.open(part, record, threads), bundle, manifest, proof, exact = true)
             record.write(part)
         }
     } catch (error: UnsureError) {
@@ -57,8 +64,14 @@ private fun build(images: ImageCache, folder: File, bundle: File, manifest: Mani
     return checkNotNull(patcher)
 }
 
-private fun onTrial(live: LiveSession, manifest: Manifest, proof: List<FloatArray>, exact: Boolean): LivePatcher {
-    val patcher = LivePatcher(live)
+private fun onTrial(
+    live: LiveSession,
+    bundle: File,
+    manifest: Manifest,
+    proof: List<FloatArray>,
+    exact: Boolean,
+): LivePatcher {
+    val patcher = LivePatcher(live, BaseWeights(bundle, manifest))
     try {
         compare(Trial(manifest).ask(patcher), proof, exact)
     } catch (error: BundleError) {

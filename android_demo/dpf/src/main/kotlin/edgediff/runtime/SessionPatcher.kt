@@ -7,6 +7,7 @@ import edgediff.format.MODEL_FILE
 import edgediff.format.Manifest
 import edgediff.format.WEIGHTS_FILE
 import java.io.File
+import java.nio.FloatBuffer
 import java.nio.channels.FileChannel
 
 /** Sessions that are kept open. */
@@ -54,12 +55,17 @@ internal class SessionPatcher(
         try {
             return openSession(File(bundle, MODEL_FILE)) { options ->
                 options.setIntraOpNumThreads(threads)
+                for (product in diff.products) {
+                    val parameter = parameters.getValue(product.name)
+                    product.forEach { index, added -> weights.add(parameter.placeOf(index), added) }
+                }
                 for (tensor in diff.tensors) {
                     val parameter = parameters.getValue(tensor.name)
                     for ((i, index) in tensor.indices.withIndex()) {
-                        val place = parameter.placeOf(index.toInt())
-                        weights.put(place, weights.get(place) + tensor.values[i])
+                        weights.add(parameter.placeOf(index.toInt()), tensor.values[i])
                     }
+                }
+                for (parameter in diff.shapes.keys.map(parameters::getValue)) {
                     tensors[parameter.initializer] = tensorOf(parameter.within(weights), parameter.graphShape)
                 }
                 // Unlike addInitializer, this way checks names and shapes and acts before the optimiser folds a weight.
@@ -69,4 +75,8 @@ internal class SessionPatcher(
             tensors.values.forEach(OnnxTensorLike::close)
         }
     }
+}
+
+private fun FloatBuffer.add(place: Int, value: Float) {
+    put(place, get(place) + value)
 }

@@ -1,7 +1,9 @@
 package edgediff.runtime
 
 import edgediff.BundleError
+import edgediff.format.Manifest
 import edgediff.format.Parameter
+import edgediff.format.WEIGHTS_FILE
 import java.io.File
 import java.io.IOException
 import java.io.RandomAccessFile
@@ -44,7 +46,8 @@ internal val Parameter.numel: Int get() = (length / FLOAT_BYTES).toInt()
 internal fun Parameter.placeOf(index: Int): Int {
     val first = (offset / FLOAT_BYTES).toInt()
     if (!transposed) return first + index
-    val (rows, columns) = shape.map(Long::toInt)
+    val rows = shape[0].toInt()
+    val columns = shape[1].toInt()
     return first + index % columns * rows + index / columns
 }
 
@@ -57,4 +60,19 @@ internal fun Parameter.within(weights: FloatBuffer): FloatBuffer {
     val first = (offset / FLOAT_BYTES).toInt()
     part.position(first).limit(first + numel)
     return part.slice()
+}
+
+/** The weights of [bundle] as its file has them, mapped: none of them is on the heap. */
+internal class BaseWeights(bundle: File, manifest: Manifest) {
+    private val floats = mapFloats(File(bundle, WEIGHTS_FILE), FileChannel.MapMode.READ_ONLY)
+    private val parameters = manifest.parameters.associateBy { it.name }
+
+    /** The values of the parameter [name], by flat index, row-major in PyTorch's orientation. */
+    fun of(name: String) = Values(floats, parameters.getValue(name))
+
+    internal class Values(private val floats: FloatBuffer, private val parameter: Parameter) {
+        val size: Int get() = parameter.numel
+
+        operator fun get(index: Int): Float = floats.get(parameter.placeOf(index))
+    }
 }

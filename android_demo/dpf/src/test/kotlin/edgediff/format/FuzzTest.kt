@@ -61,6 +61,10 @@ private fun checkSound(diff: Diff) {
         for (i in 1 until tensor.nnz) assertTrue(tensor.indices[i - 1] < tensor.indices[i])
         assertTrue(tensor.values.all { value -> diff.levels.any { it == value || it == -value } })
     }
+    for (product in diff.products) {
+        assertEquals(numel(product.shape), product.left.size.toLong() / product.rank * (product.right.size / product.rank))
+        assertTrue(product.left.all { it % 1 == 0f } && product.right.all(Float::isFinite))
+    }
     assertEquals(diff.task.outputs, diff.head.bias.size)
     assertEquals(diff.task.outputs * diff.base.width, diff.head.weight.size)
 }
@@ -69,9 +73,13 @@ private fun checkSound(diff: Diff) {
 private fun allowedBytes(data: ByteArray): Long {
     var allowed = (4L shl 20) + 8L * data.size // a stream may inflate to 2^20 bytes before it is refused
     try {
-        val (meta, indx) = splitSections(data)
+        val sections = splitSections(data)
+        val meta = sections.getValue("META")
+        val indx = sections.getValue("INDX")
         allowed += 200L * inflate(meta, 0, meta.size, 1 shl 20, "META").size
-        val entries = decodeMetadata(meta).tensors
+        val tables = decodeMetadata(meta, "PROD" in sections)
+        val entries = tables.tensors
+        allowed += 64 * minOf(tables.products.sumOf { it.size }, MAX_DEFLATE_RATIO.toLong() * data.size)
         allowed += 64 * minOf(entries.sumOf { it.nnz.toLong() }, MAX_DEFLATE_RATIO.toLong() * data.size)
         allowed += 16 * minOf(entries.sumOf { entry -> entry.shape.sumOf { minOf(it, 1L shl 20) } }, 1L shl 22)
         allowed += 200L * inflate(indx, 8, 8 + littleEndian(indx).getInt(0), 1 shl 20, "INDX").size

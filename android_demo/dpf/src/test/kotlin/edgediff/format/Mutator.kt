@@ -17,6 +17,7 @@ private val TOKENS: List<ByteArray> = listOf(
 ).map { it.toByteArray() } + byteArrayOf(-1)
 private val SHARES = mapOf(
     "meta" to 6, "numbers" to 6, "quotients" to 4, "remainders" to 2, "levels" to 1, "codes" to 1, "head" to 1,
+    "steps" to 2, "factors" to 2,
 )
 
 /** How files are broken: taken apart, changed in their bytes or in what these mean, and put together again. */
@@ -28,7 +29,7 @@ class Mutator(private val random: Random) {
         if (place > 0.85) return repair(changeBytes(data))
         val parts = takeApart(data).toMutableMap()
         repeat(pick(listOf(0, 1, 1, 1, 2, 3))) {
-            val name = pick(SHARES.flatMap { (name, share) -> List(share) { name } })
+            val name = pick(SHARES.filterKeys(parts::containsKey).flatMap { (name, share) -> List(share) { name } })
             parts[name] = changePart(name, parts.getValue(name))
         }
         return putTogether(parts)

@@ -7,40 +7,54 @@ import java.security.MessageDigest
 import java.util.zip.CRC32
 import java.util.zip.Deflater
 
-/** What a file's sections hold, inflated: meta, numbers, quotients, remainders, levels, codes, head. */
+/**
+ * What a file's sections hold, inflated: meta, numbers, quotients, remainders, levels, codes, head; and, if it has
+ * products, steps and factors.
+ */
 typealias Parts = Map<String, ByteArray>
 
 private const val LIMIT = 1 shl 20
 
 /** @throws Exception of any kind: the file has no such parts. */
 fun takeApart(file: ByteArray): Parts {
-    val (meta, indx, vals, head) = splitSections(file)
+    val sections = splitSections(file)
+    val meta = inflate(sections.getValue("META"), "META")
+    val indx = sections.getValue("INDX")
+    val vals = sections.getValue("VALS")
     val quotientsAt = 8 + littleEndian(indx).getInt(0)
     val remaindersAt = quotientsAt + littleEndian(indx).getInt(4)
     val codesAt = 3 + 2 * vals[0]
-    return mapOf(
-        "meta" to inflate(meta, 0, meta.size, LIMIT, "META"),
+    val parts = mapOf(
+        "meta" to meta,
         "numbers" to inflate(indx, 8, quotientsAt, LIMIT, "INDX"),
         "quotients" to indx.copyOfRange(quotientsAt, remaindersAt),
         "remainders" to indx.copyOfRange(remaindersAt, indx.size),
         "levels" to vals.copyOf(codesAt),
         "codes" to inflate(vals, codesAt, vals.size, LIMIT, "VALS"),
-        "head" to head,
+        "head" to sections.getValue("HEAD"),
     )
+    val prod = sections["PROD"] ?: return parts
+    val codesOfFactors = 4 * decodeMetadata(sections.getValue("META"), withProducts = true).products.sumOf { it.rank }
+    val factors = inflate(prod, codesOfFactors, prod.size, LIMIT, "PROD")
+    return parts + mapOf("steps" to prod.copyOf(codesOfFactors), "factors" to factors)
 }
+
+private fun inflate(section: ByteArray, name: String) = inflate(section, 0, section.size, LIMIT, name)
 
 /** The file of [parts], whatever they hold, with lengths and checksums that are right. */
 fun putTogether(parts: Parts): ByteArray {
     val numbers = deflate(parts.getValue("numbers"))
     val quotients = parts.getValue("quotients")
-    val sections = listOf(
+    val sections = listOfNotNull(
         "META" to deflate(parts.getValue("meta")),
         "INDX" to bytes32(numbers.size, quotients.size) + numbers + quotients + parts.getValue("remainders"),
         "VALS" to parts.getValue("levels") + deflate(parts.getValue("codes")),
+        parts["steps"]?.let { "PROD" to it + deflate(parts.getValue("factors")) },
         "HEAD" to parts.getValue("head"),
     )
+    val like = if ("steps" in parts) "prod-one" else "valid-by-hand"
     val file = ByteArrayOutputStream()
-    file.write(Vector.named("valid-by-hand").data, 0, HEADER_BYTES)
+    file.write(Vector.named(like).data, 0, HEADER_BYTES)
     for ((name, content) in sections) {
         file.write(name.toByteArray() + bytes32(content.size, 0) + content)
     }

@@ -2,6 +2,7 @@ package edgediff.format
 
 import edgediff.FormatError
 import edgediff.diff.Diff
+import edgediff.diff.Product
 import edgediff.diff.Task
 import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.TestFactory
@@ -44,6 +45,7 @@ class VectorsTest {
             assertEquals(diff.provenance, header.provenance)
             assertEquals(diff.nnz, header.nnz)
             assertEquals(diff.tensors.size, header.tensors)
+            assertEquals(diff.products.size, header.products)
             assertEquals(vector.data.size.toLong(), header.fileBytes)
         }
     }
@@ -78,6 +80,13 @@ private fun contentOf(diff: Diff): Map<String, Any?> = mapOf(
         "weight" to diff.head.weight.map(Float::toDouble).chunked(diff.base.width),
         "bias" to diff.head.bias.map(Float::toDouble),
     ),
+) + if (diff.products.isEmpty()) emptyMap() else mapOf("products" to diff.products.map(::contentOf))
+
+private fun contentOf(product: Product): Map<String, Any> = mapOf(
+    "name" to product.name,
+    "shape" to product.shape,
+    "left" to product.left.map(Float::toLong).chunked(product.rank),
+    "right" to product.right.map(Float::toDouble).chunked(product.right.size / product.rank),
 )
 
 private fun contentOf(task: Task): Map<String, Any> = mapOf(

@@ -1,5 +1,7 @@
 package edgediff.runtime
 
+import edgediff.diff.Diff
+import edgediff.diff.Product
 import edgediff.format.readDpf
 import edgediff.format.readManifest
 import edgediff.tokens.Batch
@@ -50,6 +52,40 @@ class LiveTest {
     }
 
     @Test
+    fun `products change whole parameters in place, bit for bit as in sessions, and leave nothing behind`() {
+        val whole = withProducts(diffs[0], rank = 1)
+        val tasks = listOf(whole, withProducts(diffs[1], rank = 2), diffs[2])
+        val session = SessionPatcher(Fixtures.base, manifest, threads = 1)
+        val live = proveLive(Fixtures.base, manifest, threads = 1, cache = Fixtures.cache)
+        val before = crc32(live)
+        for (patcher in listOf(session, live)) tasks.forEach { patcher.prepare(it, it) }
+        val batch = batchOf(rows = 2, tokens = 16)
+        val wanted = tasks.associateWith { session.ask(it, batch) }
+        assertFalse(wanted.getValue(whole).contentEquals(session.apply { prepare(diffs[0], diffs[0]) }.ask(diffs[0], batch)))
+        for (one in tasks) {
+            for (other in tasks) {
+                for (diff in listOf(one, other)) assertContentEquals(wanted.getValue(diff), live.ask(diff, batch))
+            }
+            live.activate(null)
+            assertEquals(before, crc32(live))
+        }
+        session.close()
+        live.close()
+    }
+
+    /** [diff] with a product for every matrix of a layer, beside its entries. */
+    private fun withProducts(diff: Diff, rank: Int): Diff {
+        val random = Random(rank)
+        val products = manifest.parameters.filter { it.shape.size == 2 && "layer" in it.name }.map { parameter ->
+            val (rows, columns) = parameter.shape.map(Long::toInt)
+            val left = FloatArray(rows * rank) { random.nextInt(-7, 8).toFloat() }
+            val right = FloatArray(rank * columns) { random.nextInt(-7, 8) * 0.0007f }
+            Product(parameter.name, parameter.shape, rank, left, right)
+        }
+        return Diff(diff.base, diff.task, diff.tensors, diff.head, diff.provenance, diff.levels, products)
+    }
+
+    @Test
     fun `a diff that was forgotten while it was active is gone`() {
         val patcher = proveLive(Fixtures.base, manifest, threads = 1, cache = Fixtures.cache)
         val before = crc32(patcher)
@@ -60,7 +96,7 @@ class LiveTest {
         patcher.close()
     }
 
-    private fun Patcher.ask(diff: edgediff.diff.Diff, batch: Batch): FloatArray {
+    private fun Patcher.ask(diff: Diff, batch: Batch): FloatArray {
         activate(diff)
         return HeadFeeds(diff).use { session.logits(it.output, batch, it.tensors) }
     }
