@@ -3,7 +3,7 @@
 import pytest
 
 from edgediff.errors import SettingError
-from edgediff.train import Method, make_settings
+from edgediff.train import make_settings
 
 
 @pytest.mark.parametrize(
@@ -37,20 +37,3 @@ from edgediff.train import Method, make_settings
 def test_a_setting_that_cannot_be_used_is_named(plain, message):
     with pytest.raises(SettingError, match=message):
         make_settings(plain, "here")
-
-
-@pytest.mark.parametrize(
-    ("given", "method"),
-    [
-        ({}, Method.LOW_RANK),
-        ({"size": 20_000, "bits": 2, "seed": 1}, Method.LOW_RANK),
-        ({"density": 0.001}, Method.EARLY),
-        ({"shape": "row"}, Method.EARLY),
-        ({"criterion": "credit"}, Method.EARLY),
-        ({"density": 0.001, "method": "fisher"}, Method.FISHER),
-        ({"density": 0.001, "method": "low-rank"}, Method.LOW_RANK),
-    ],
-)
-def test_a_method_that_is_left_out_is_the_one_that_what_is_given_asks_for(given, method):
-    settings = make_settings(given, "test")
-    assert (settings.method, settings.density) == (method, given.get("density", 0.005))

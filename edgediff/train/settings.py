@@ -111,20 +111,14 @@ _WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "adapter_ran
 """Whole numbers, with the least that each may be."""
 
 
-_LEFT_OPEN: Any = None
-"""The default of what `Settings` settles from what else is given."""
-_DENSITY = 0.005
-
-
 @dataclass(frozen=True)
 class Settings:
     """The settings of one run; all that decides its result besides model, task and rows.
 
     Attributes:
-        method: how the task is learnt. If it is left out, `low-rank`, the fewest bytes for full fine-tuning's
-            score; or `early`, where `density`, `shape` or `criterion` ask for something of single entries.
-        density: the share of the encoder's parameters that may change one by one, in (0, 1]; 0.005 if it is
-            left out. `low-rank` has no use for it.
+        method: how the task is learnt.
+        density: the share of the encoder's parameters that may change one by one, in (0, 1]. `low-rank` has
+            no use for it.
         size: in place of the density, the most bytes that the packed file may have, head included.
         shape: of what is kept; `row` is for `early`, `magnitude`, `structured` and `diff`, `auto` for the
             first two.
@@ -160,8 +154,8 @@ class Settings:
             this many epochs without a better score. None keeps the last values, and scores once.
     """
 
-    method: Method = _LEFT_OPEN
-    density: float = _LEFT_OPEN
+    method: Method = Method.EARLY
+    density: float = 0.005
     size: int | None = None
     shape: Shape = Shape.ENTRY
     criterion: Criterion = Criterion.MOVEMENT
@@ -194,7 +188,6 @@ class Settings:
         Raises:
             SettingError: a value is out of its range.
         """
-        self._settle()
         if not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
         left_open = {
@@ -216,18 +209,6 @@ class Settings:
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
         self._check_shape()
-
-    def _settle(self) -> None:
-        """Fill in the method and the density where they were left open."""
-        of_entries = (
-            self.density is not None
-            or self.shape is not Shape.ENTRY
-            or self.criterion is not Criterion.MOVEMENT
-        )
-        if self.method is None:
-            object.__setattr__(self, "method", Method.EARLY if of_entries else Method.LOW_RANK)
-        if self.density is None:
-            object.__setattr__(self, "density", _DENSITY)
 
     def _check_shape(self) -> None:
         able = _SHAPED.get(self.shape, tuple(Method))
