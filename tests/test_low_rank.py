@@ -16,7 +16,7 @@ from edgediff.encoder import load_encoder
 from edgediff.errors import BaseMismatchError, SettingError
 from edgediff.format import inspect, read_run
 from edgediff.format.bundle import read_manifest
-from edgediff.pack import pack, quantise
+from edgediff.pack import FACTOR_BITS, pack, quantise
 from edgediff.runtime import eval, open_base
 from edgediff.runtime.live import LiveSession
 from edgediff.score import load_task, read_rows
@@ -92,7 +92,7 @@ def test_a_layer_with_a_product_is_the_layer_whose_weight_has_it(tiny_model, tin
         plain, layers = _model_and_rows(tiny_model, tiny_task)[0].eval(), {}
         plain.head.load_state_dict(model.head.state_dict())
         layers = linear_layers(plain.encoder.model)
-        for product in stage.products():
+        for product in _packed(model, stage, FACTOR_BITS):
             layers[product.name].weight += torch.from_numpy(product.dense())
         assert not torch.equal(plain(inputs), _model_and_rows(tiny_model, tiny_task)[0].eval()(inputs))
         torch.testing.assert_close(plain(inputs), found, atol=1e-5, rtol=1e-5)
@@ -109,9 +109,13 @@ def test_the_second_half_learns_with_the_factors_that_are_packed(tiny_model, tin
         _step(model, tokens, stage, step)
     assert used == [True, True, False, False]
     stage.settle()
-    diff = Diff(model.encoder.base(), model.task, (), model.head_arrays(), products=stage.products())
-    for product, used in zip(quantise(diff, 2).products, _written(stage), strict=True):
+    for product, used in zip(_packed(model, stage, 2), _written(stage), strict=True):
         np.testing.assert_allclose(product.dense(), used, rtol=1e-5, atol=1e-9)
+
+
+def _packed(model, stage, bits):
+    diff = Diff(model.encoder.base(), model.task, (), model.head_arrays(), products=stage.products())
+    return quantise(diff, bits).products
 
 
 def _written(stage):
