@@ -38,7 +38,7 @@ NAMES = {
     Method.FULL: "full fine-tuning",
     Method.LAST_LAYER: "last layer",
     Method.BITFIT: "BitFit",
-    Method.LOW_RANK: "low rank (`low-rank`)",
+    Method.LOW_RANK: "low rank as a diff (`low-rank`)",
     Method.LORA: "LoRA",
     Method.SHIRA: "SHiRA",
     Method.MAGNITUDE: "non-adaptive diff pruning",

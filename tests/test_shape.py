@@ -7,9 +7,9 @@ import pytest
 from conftest import ONE_ROW, QUICK, train_on
 
 from edgediff import read_dpf
+from edgediff.diff import as_matrix
 from edgediff.errors import SettingError
 from edgediff.format import read_run
-from edgediff.format.classes import as_matrix
 from edgediff.pack import pack
 from edgediff.runtime import eval
 from edgediff.train import Method, Shape, make_settings
