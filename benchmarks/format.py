@@ -19,9 +19,9 @@ import typer
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from edgediff.diff import Diff, TensorDiff
+from edgediff.diff import Diff, TensorDiff, as_matrix
 from edgediff.format import dumps, loads, read_run
-from edgediff.format.classes import as_matrix, find_classes
+from edgediff.format.classes import find_classes
 from edgediff.format.container import split_sections
 from edgediff.format.numbers import encode_numbers
 from edgediff.format.positions import decode_positions, encode_positions
