@@ -11,7 +11,7 @@ import kotlin.system.exitProcess
 
 private const val PAGE = 16384
 private const val WORD = 4
-private const val MAX_BYTES = 150_000L
+private const val MAX_BYTES = 155_000L
 private const val ALIAS = "debug"
 private val PASSWORD = "android".toCharArray()
 
