@@ -71,12 +71,12 @@ def _steps(product: Product) -> NDArray[np.float32]:
 def _codes(product: Product) -> NDArray[np.int8]:
     """Its numbers as they are written: term after term a column and a row."""
     steps = _steps(product)[:, None]
-    with np.errstate(over="ignore"):  # a quotient that is too large is refused below
-        row = np.rint(product.right / steps)
     exact = np.concatenate([product.left.T, product.right], 1)
-    codes = np.concatenate([product.left.T, row], 1)
-    whole = np.clip(np.rint(codes), -LARGEST_FACTOR, LARGEST_FACTOR)
     rows = len(product.left)
-    if not np.array_equal(np.concatenate([whole[:, :rows], whole[:, rows:] * steps], 1), exact):
+    with np.errstate(over="ignore"):  # what is too large is refused below
+        codes = np.concatenate([product.left.T, product.right / steps], 1)
+        whole = np.clip(np.rint(codes), -LARGEST_FACTOR, LARGEST_FACTOR)
+        written = np.concatenate([whole[:, :rows], whole[:, rows:] * steps], 1)
+    if not (np.isfinite(exact).all() and np.array_equal(written, exact)):
         raise SettingError(f"product {product.name!r} is not on its grid of steps: pack the diff first")
     return np.asarray(whole.astype(np.int8).reshape(-1))

@@ -27,7 +27,7 @@ def onto_grids(vectors: NDArray[Any], bits: int) -> tuple[NDArray[np.float64], N
     length = np.sqrt(np.square(exact).mean(1, keepdims=True))
     fine = np.abs(exact).max(1, keepdims=True, initial=0) / LARGEST_FACTOR
     grid = np.maximum(length * 2.0 ** (_NORMAL_BITS - bits), fine)
-    codes = np.rint(exact / np.maximum(grid, np.finfo(np.float64).tiny))
+    codes = np.rint(exact / np.maximum(grid, np.finfo(np.float64).tiny)) + 0.0  # no zero below zero
     steps = (exact * codes).sum(1, keepdims=True) / np.maximum(np.square(codes).sum(1, keepdims=True), 1)
     return codes, steps
 

@@ -53,6 +53,8 @@ def _written() -> list[Vector]:
     """As edgediff writes them."""
     tiny, largest = float(np.finfo(np.float32).smallest_subnormal), float(np.finfo(np.float32).max)
     odd = [0.1, 1 / 3, 1e-20, 7e5]
+    large = np.array([largest, np.nextafter(np.float32(largest / 127), np.float32(0))], np.float32)
+    edge = np.array([[1, -1], [127, -127]], np.float32) * large[:, None]
     zeros = replace(PRODUCT, left=np.zeros_like(PRODUCT.left))
     order = ["A", "a", "layer.10", "layer.9", "\u00e9", "\uff5e", "\U0001f600"]
     rows = [
@@ -66,8 +68,8 @@ def _written() -> list[Vector]:
         ("step-least", "the smallest step there is", _with(_product("w", (2, 2), 1, [tiny]))),
         (
             "step-largest",
-            "a step whose row just stays finite",
-            _with(_product("w", (1, 1), 1, [largest / 127])),
+            "the largest step there is, and one with the largest codes: their rows just stay finite",
+            _with(Product("w", (1, 2), np.array([[1, -1]], np.float32), edge, large)),
         ),
         ("order", "names ascend by code points", _with(*(_product(name, (2, 2), 1) for name in order))),
         (
