@@ -17,6 +17,8 @@ from pathlib import Path
 from benchmarks.runs import DENSITY, EPOCHS, RATES, RESULTS, WORK, Run, Runs
 from edgediff.train import Criterion, Method, Shape
 
+_EARLY = (Method.EARLY, Method.EARLY_LOW_RANK)
+
 
 def main() -> None:
     """Run what is missing of the plan."""
@@ -40,7 +42,7 @@ def _plan(arguments: argparse.Namespace, runs: Runs) -> Iterator[Run]:
             shape=Shape(arguments.shape),
             size=size,
             bits=arguments.bits if method.sparse else 0,
-            criterion=Criterion(arguments.criterion) if method is Method.EARLY else Criterion.MOVEMENT,
+            criterion=Criterion(arguments.criterion) if method in _EARLY else Criterion.MOVEMENT,
         )
         for size in arguments.sizes
         for density in (arguments.densities if size == 0 else [DENSITY])

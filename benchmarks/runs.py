@@ -21,6 +21,7 @@ EPOCHS = {"sst2": 3.0, "mrpc": 5.0, "stsb": 5.0, "qnli": 3.0, "mnli": 5.0}
 ROWS = {"sst2": 20_000, "mnli": 5_000}
 RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.FULL: ("dense_rate", (1e-4, 2e-4, 5e-5)),
+    Method.EARLY_LOW_RANK: ("mask_rate", (4e-3, 2e-3, 8e-3)),
     Method.EARLY: ("mask_rate", (2e-3, 4e-3, 1e-3, 8e-3)),
     Method.STRUCTURED: ("mask_rate", (1e-3, 2e-3, 4e-3)),
     Method.DIFF: ("mask_rate", (1e-3, 2e-3, 4e-3)),
@@ -35,7 +36,7 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
 }
 """The setting that is varied, and its values, the likely best first."""
 FACTOR_BITS = (2, 3, 4)
-"""Those at which the factors of low rank are packed and scored, whatever they were learnt with."""
+"""Those at which runs with products are packed and scored, whatever they were learnt with."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Run:
         """The name of its folder and of its result."""
         shape = {Shape.ENTRY: "", Shape.ROW: "-rows"}.get(self.shape, f"-{self.shape}")
         credit = "-credit" if self.criterion is Criterion.CREDIT else ""
-        dense = self.method.low_rank or not self.method.sparse
+        dense = self.method is Method.LOW_RANK or not self.method.sparse
         amount = f"-{self.size}B" if self.size else "" if dense else f"-{self.density:g}"
         bits = f"-{self.bits}bits" if self.bits else ""
         method = f"{self.method}{self.rank or ''}{shape}{credit}"
@@ -155,8 +156,10 @@ class Runs:
             }
         else:
             result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
-        if run.method is Method.LOW_RANK:
-            result["shipped"] = [self._packed_at(run, bits) for bits in FACTOR_BITS if bits != run.bits]
+        if run.settings().learns_products:
+            result["shipped"] = [
+                self._packed_at(run, bits) for bits in FACTOR_BITS if bits != run.settings().value_bits
+            ]
         if run.method is Method.LORA:
             result["shipped"] = shipped(
                 self.folder(run), self.bundle, task_definition(run.task), self.dev(run.task)

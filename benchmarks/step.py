@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import accelerate
@@ -28,15 +27,16 @@ from edgediff.score import Rows
 from edgediff.train import Method, Precision, Settings, Shape
 from edgediff.train.batches import TokenRows
 from edgediff.train.dense_stage import DenseStage
+from edgediff.train.factors import Factors
 from edgediff.train.gate_stage import GateStage
 from edgediff.train.loop import Loop
-from edgediff.train.low_rank_stage import LowRankStage
 from edgediff.train.mask_stage import MaskStage
 from edgediff.train.memory import peak_memory
-from edgediff.train.model import linear_layers, make_model
+from edgediff.train.methods import weights_of
+from edgediff.train.model import make_model
 from edgediff.train.stage import Stage
 
-STAGES = ("dense", "gates", "gates of rows", "mask", "low-rank")
+STAGES = ("dense", "gates", "gates of rows", "mask", "low-rank", "early-low-rank")
 ROWS, WORDS = 2_048, 10_000
 UNUSED = 2  # the first steps allocate
 OPEN_STEPS = 10_000  # so long a stage has all its gates open in the first steps
@@ -79,6 +79,7 @@ def _times(tokens: int, precision: Precision, steps: int) -> dict[str, float]:
         "gates of rows, a whole stage": _stage("gates of rows", tokens, precision, steps),
         "mask": _stage("mask", tokens, precision, steps),
         "low-rank": _stage("low-rank", tokens, precision, steps),
+        "early-low-rank": _stage("early-low-rank", tokens, precision, steps),
     }
     times: dict[str, list[float]] = {name: [] for name in made}
     for step in range(steps):
@@ -98,7 +99,8 @@ def _memory(stage: str, tokens: int, precision: str) -> int:
 def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Loop, Stage]:
     """A stage over rows of `tokens` tokens each, in a loop of its own."""
     shape = Shape.ROW if name == "gates of rows" else Shape.ENTRY
-    settings = Settings(method=Method.STRUCTURED, shape=shape, precision=precision)
+    method = Method(name) if name in tuple(Method) else Method.STRUCTURED
+    settings = Settings(method=method, shape=shape, precision=precision)
     encoder = load_encoder("minilm")
     task = Task("words", Kind.CLASSIFICATION, "text", labels=("no", "yes"))
     rows = _rows(sorted(encoder.tokenizer.vocab), tokens - 2)
@@ -112,16 +114,18 @@ def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Lo
     if name == "dense":
         return loop, DenseStage(model, parameters, settings, steps, settings.dense_rate)
     if name.startswith("gates"):
-        return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.density)
-    if name == "low-rank":
-        weights = {key: parameters[key] for key in sorted(linear_layers(encoder.model))}
-        return loop, LowRankStage(model, weights, replace(settings, bits=3), steps, rank=1)
+        return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.kept_share)
     model.train(settings.drops)
+    factors = None
+    if settings.learns_products:
+        factors = Factors(model, weights_of(encoder, settings), settings, rank=1)
+    if settings.method is Method.LOW_RANK:
+        return loop, MaskStage(model, {}, None, settings, steps, factors)
     # A mask spread over all tensors is the dearest: every parameter takes part in the backward pass.
     generator = torch.Generator().manual_seed(0)
     merit = {key: torch.rand(p.shape, generator=generator).numpy() for key, p in parameters.items()}
-    mask = top_k(merit, round(settings.density * encoder.base().parameters))
-    return loop, MaskStage(model, mask, None, settings, steps)
+    mask = top_k(merit, round(settings.kept_share * encoder.base().parameters))
+    return loop, MaskStage(model, mask, None, settings, steps, factors)
 
 
 def _rows(vocabulary: list[str], words: int) -> Rows:

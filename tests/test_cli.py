@@ -207,7 +207,7 @@ def test_a_density_outside_its_range(density, tiny_model, tiny_task, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "parts"),
     [
-        (("--method", "best"), ("method is 'best'", "early, structured, diff")),
+        (("--method", "best"), ("method is 'best'", "expected one of early-low-rank, low-rank, early")),
         (("--components", "bias,heads"), ("components is 'heads'", "expected one of embeddings")),
         (("--precision", "fp16"), ("precision is 'fp16'", "auto, fp32, bf16")),
         (("--bits", 9), ("bits is 9", "from 2 to 8")),

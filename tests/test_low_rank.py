@@ -20,9 +20,10 @@ from edgediff.pack import FACTOR_BITS, pack, quantise
 from edgediff.runtime import eval, open_base
 from edgediff.runtime.live import LiveSession
 from edgediff.score import load_task, read_rows
-from edgediff.train import Component, Method
+from edgediff.train import Component, Method, Settings
 from edgediff.train.batches import TokenRows
-from edgediff.train.low_rank_stage import LowRankStage
+from edgediff.train.factors import Factors
+from edgediff.train.mask_stage import MaskStage
 from edgediff.train.model import linear_layers, make_model
 
 SETTINGS = replace(QUICK, method=Method.LOW_RANK, adapter_rate=2e-2)
@@ -36,9 +37,8 @@ def _model_and_rows(tiny_model, tiny_task):
 
 def _stage(model, settings, steps, rank):
     layers = linear_layers(model.encoder.model)
-    return LowRankStage(
-        model, {name: layer.weight for name, layer in sorted(layers.items())}, settings, steps, rank
-    )
+    weights = {name: layer.weight for name, layer in sorted(layers.items())}
+    return MaskStage(model, {}, None, settings, steps, Factors(model, weights, settings, rank))
 
 
 def _step(model, tokens, stage, step):
@@ -69,6 +69,31 @@ def test_a_run_changes_every_linear_layer_and_scores_on_onnxruntime_as_in_traini
     assert eval(tiny_base, tmp_path / "x.dpf", dev).score == pytest.approx(in_training, abs=ONE_ROW)
     found = inspect(tmp_path / "x.dpf")
     assert (found["nnz"], found["factors"]) == (0, record["factors"])
+
+
+def test_the_default_learns_entries_and_products_at_once(tiny_model, tiny_base, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Settings().method, adapter_rate=2e-2)
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
+    diff, dev = read_run(tmp_path / "run"), tiny_task / "dev.jsonl"
+    assert [stage["name"] for stage in record["stages"]] == ["dense", "mask"]
+    assert record["nnz"] == diff.nnz == round(0.05 * diff.base.parameters)
+    assert record["factors"] == sum(each.size for each in diff.products) > 0
+    for values in (*(t.values for t in diff.tensors), *(p.left for p in diff.products)):
+        assert values.any()
+    in_training = record["scores"]["dev"]["accuracy"]
+    packed = pack(tmp_path / "run", tmp_path / "x.dpf")
+    assert len(packed.levels) <= 4  # three bits, one of them the sign
+    assert packed.provenance.items() >= {"method": "early-low-rank", "density": "0.05", "rank": "1"}.items()
+    assert score_on_onnxruntime(tiny_base, packed, dev) == in_training  # with what is packed
+    assert eval(tiny_base, tmp_path / "x.dpf", dev).score == pytest.approx(in_training, abs=ONE_ROW)
+
+
+def test_embeddings_alone_have_no_products(tiny_model, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method.EARLY_LOW_RANK, components=(Component.EMBEDDINGS,), epochs=1)
+    train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings, rows=32)
+    diff = read_run(tmp_path / "run")
+    assert diff.nnz
+    assert not diff.products
 
 
 def test_components_say_which_layers_change(tiny_model, tiny_task, tmp_path):
@@ -104,7 +129,7 @@ def test_the_second_half_learns_with_the_factors_that_are_packed(tiny_model, tin
     used = []
     for step in range(4):
         stage.prepare(step)
-        exact = [product.dense() for product in stage.products()]
+        exact = [product.dense() for product in stage.factors.products()]
         used.append(all(map(np.array_equal, _written(stage), exact)))
         _step(model, tokens, stage, step)
     assert used == [True, True, False, False]
@@ -114,13 +139,13 @@ def test_the_second_half_learns_with_the_factors_that_are_packed(tiny_model, tin
 
 
 def _packed(model, stage, bits):
-    diff = Diff(model.encoder.base(), model.task, (), model.head_arrays(), products=stage.products())
+    diff = Diff(model.encoder.base(), model.task, (), model.head_arrays(), products=stage.factors.products())
     return quantise(diff, bits).products
 
 
 def _written(stage):
     """The matrices that the layers add now, from what the forward pass uses."""
-    pairs = zip(stage._written[::2], stage._written[1::2], strict=True)
+    pairs = zip(stage.factors._written[::2], stage.factors._written[1::2], strict=True)
     return [2 * (left.T * right).detach().numpy() for left, right in pairs]
 
 

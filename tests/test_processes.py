@@ -28,6 +28,7 @@ JOBS = {
     "early": ("colours", QUICK | {"method": "early"}),
     "accumulated": ("colours", QUICK | {"method": "early", "accumulation": 2}),
     "low-rank": ("colours", QUICK | {"method": "low-rank"}),
+    "early-low-rank": ("colours", QUICK | {"method": "early-low-rank"}),
     "tokens": ("words", QUICK | {"method": "early", "batch_size": 6}),
     "patient": ("colours", QUICK | {"epochs": 3, "patience": 1}),
     "stopped": ("colours", QUICK | {"epochs": 3, "patience": 1}),

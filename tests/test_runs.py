@@ -39,3 +39,6 @@ def test_runs_that_differ_have_other_names_and_settings():
     low = Run("sst2", Method.LOW_RANK, rate=2e-3, rank=2, bits=3)
     assert (low.settings().adapter_rank, low.settings().bits, low.settings().adapter_rate) == (2, 3, 2e-3)
     assert low.key == "sst2-low-rank2-3bits-0.002-s0"
+    both = Run("sst2", Method.EARLY_LOW_RANK, 0.001, rate=4e-3, rank=1, bits=3)
+    assert (both.settings().density, both.settings().mask_rate) == (0.001, 4e-3)
+    assert both.key == "sst2-early-low-rank1-0.001-3bits-0.004-s0"

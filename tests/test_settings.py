@@ -10,7 +10,7 @@ from edgediff.train import make_settings
     ("plain", "message"),
     [
         ({"methd": "early"}, "here: unknown setting 'methd'; there are method, density"),
-        ({"method": "erly"}, "here: method is 'erly', expected one of early, structured, diff"),
+        ({"method": "erly"}, "here: method is 'erly', expected one of early-low-rank, low-rank, early"),
         ({"l0_form": "mean"}, "here: l0_form is 'mean', expected one of product, sum"),
         ({"components": ["heads"]}, "here: components is 'heads', expected one of embeddings"),
         ({"components": "bias"}, "here: components is 'bias', expected a list of texts"),

@@ -17,7 +17,7 @@ from edgediff.train import Method, Shape, make_settings
 ROWS = replace(QUICK, method=Method.EARLY, shape=Shape.ROW)
 
 
-@pytest.mark.parametrize("method", ["early", "magnitude", "diff", "structured"])
+@pytest.mark.parametrize("method", ["early", "early-low-rank", "magnitude", "diff", "structured"])
 def test_what_is_kept_is_whole_rows_and_columns(method, tiny_model, tiny_base, tiny_task, tmp_path):
     record = train_on(
         tiny_model("bert"), tmp_path / "run", tiny_task, replace(ROWS, method=Method(method), density=0.1)

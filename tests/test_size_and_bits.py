@@ -25,6 +25,8 @@ from edgediff.train.cut import Cut
         ("early", "entry", 4000),
         ("early", "row", 2500),
         ("early", "auto", 3000),
+        ("early-low-rank", "entry", 4000),
+        ("early-low-rank", "auto", 4000),
         ("magnitude", "entry", 2500),
         ("magnitude", "row", 4000),
         ("magnitude", "auto", 4000),
@@ -56,7 +58,7 @@ def test_the_least_size_that_is_accepted_can_be_packed(tiny_model, tiny_task, tm
 
     def accepted(size):
         try:
-            Cut.of(base, task, replace(settings, size=size))
+            Cut.of(base, task, replace(settings, size=size), {})
         except SettingError:
             return False
         return True

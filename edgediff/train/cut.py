@@ -4,7 +4,7 @@ Rows and columns in their place are not the paper's: many masks are equally good
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from edgediff.errors import SettingError
 from edgediff.format import dumps
 from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows
 from edgediff.train.record import provenance_of
-from edgediff.train.settings import Settings, Shape
+from edgediff.train.settings import Method, Settings, Shape
+from edgediff.train.stage import Parameters
 
 Mask = Mapping[str, NDArray[np.int64]]
 """Flat indices by parameter, strictly increasing; parameters without one are absent."""
@@ -38,6 +39,7 @@ class Cut:
         shape: of what is kept.
         bits: a value's bits, as `pack` takes them.
         provenance: of the diff, near enough; it has its bytes in the file.
+        products: as many as will be learnt beside the entries, of other numbers that take no fewer bytes.
     """
 
     base: Base
@@ -47,25 +49,31 @@ class Cut:
     shape: Shape
     bits: int | None
     provenance: dict[str, str]
+    products: tuple[Product, ...] = ()
 
     @classmethod
-    def of(cls, base: Base, task: Task, settings: Settings, given: bool = False) -> "Cut":
-        """The cut that `settings` ask for; `given` is whether the difference is a checkpoint's.
+    def of(
+        cls, base: Base, task: Task, settings: Settings, weights: Parameters, given: bool = False
+    ) -> "Cut":
+        """The cut that `settings` ask for.
+
+        `weights` are those that change by products; `given` is whether the difference is a checkpoint's.
 
         Raises:
-            SettingError: the density keeps no entry, or the size does not hold the head.
+            SettingError: the density keeps no entry, or the size does not hold the head and the products.
         """
         provenance = provenance_of(settings, task, {task.metric: 0.0}, given)
+        cut = cls(base, task, None, settings.size, settings.shape, settings.value_bits, provenance)
+        if weights:
+            cut = cut._with_products(weights, settings)
         if settings.size is None:
-            keep = round(settings.density * base.parameters)
-            if keep < 1:
+            keep = round(settings.kept_share * base.parameters)
+            if keep < 1 and settings.method is not Method.LOW_RANK:
                 raise SettingError(
-                    f"density {settings.density} keeps no entry of {base.parameters} parameters"
+                    f"density {settings.kept_share} keeps no entry of {base.parameters} parameters"
                 )
-            return cls(base, task, keep, None, settings.shape, settings.bits, provenance)
-        cut = cls(base, task, None, settings.size, settings.shape, settings.bits, provenance)
-        empty = np.zeros((task.outputs, base.width), np.float32)
-        fit(Diff(base, task, (), Head(empty, empty[:, 0]), provenance), cut._room, cut.bits)
+            return replace(cut, keep=keep)
+        fit(cut._without_entries(), cut._room, cut.bits)
         return cut
 
     @property
@@ -96,34 +104,26 @@ class Cut:
             case Shape.AUTO:
                 return top_mixed(found, self._most, lambda mask: self._fits(mask, found, head))
 
-    def rank(self, shapes: Mapping[str, tuple[int, ...]], wanted: int | None) -> int:
-        """Of products that change parameters of `shapes`: as `wanted`, or the largest that fits, or 1.
+    @property
+    def rank(self) -> int:
+        """Of the products, 0 without any."""
+        return max((product.rank for product in self.products), default=0)
 
-        Raises:
-            SettingError: it does not fit.
-        """
+    def _with_products(self, weights: Parameters, settings: Settings) -> "Cut":
+        """Of the rank that the settings name, or the largest that fits."""
+        wanted = settings.product_rank or 1
         if self.size is None:
-            return wanted or 1
-        one, two = (len(dumps(quantise(self._made(shapes, rank), self.bits))) for rank in (1, 2))
+            return replace(self, products=_stand_ins(weights, wanted))
+        ranks = (replace(self, products=_stand_ins(weights, rank)) for rank in (1, 2))
+        one, two = (cut._bytes(cut._without_entries()) for cut in ranks)
         largest = 1 + (self._room - one) // (two - one)
-        if largest < (wanted or 1):
-            bytes_of = round((one + ((wanted or 1) - 1) * (two - one)) / _MARGIN)
+        if largest < wanted:
+            bytes_of = round((one + (wanted - 1) * (two - one)) / _MARGIN)
             raise SettingError(
-                f"size is {self.size:,} bytes, products of rank {wanted or 1} need about {bytes_of:,}"
+                f"size is {self.size:,} bytes, products of rank {wanted} need about {bytes_of:,}"
             )
-        return wanted or largest
-
-    def _made(self, shapes: Mapping[str, tuple[int, ...]], rank: int) -> Diff:
-        """A diff of products whose numbers are drawn from a normal distribution: learnt ones take no more."""
-        rng = np.random.default_rng(0)
-        products = []
-        for name, shape in shapes.items():
-            rows, columns = as_matrix(shape)
-            left, right = (rng.standard_normal(size, np.float32) for size in ((rows, rank), (rank, columns)))
-            products.append(Product(name, shape, left, right))
-        empty = np.zeros((self.task.outputs, self.base.width), np.float32)
-        head = Head(empty, empty[:, 0])
-        return Diff(self.base, self.task, (), head, self.provenance, products=tuple(products))
+        rank = largest if settings.product_rank is None else wanted
+        return replace(self, products=_stand_ins(weights, rank))
 
     def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
         """As many whole rows and columns as are asked for, or as fit."""
@@ -141,7 +141,14 @@ class Cut:
             return False
         if self.size is None:
             return True
-        return len(dumps(quantise(self._diff(found, mask, head), self.bits))) <= self._room
+        return self._bytes(self._diff(found, mask, head)) <= self._room
+
+    def _bytes(self, diff: Diff) -> int:
+        return len(dumps(quantise(diff, self.bits)))
+
+    def _without_entries(self) -> Diff:
+        empty = np.zeros((self.task.outputs, self.base.width), np.float32)
+        return self._diff({}, {}, Head(empty, empty[:, 0]))
 
     def _diff(self, found: Mapping[str, NDArray[np.float32]], mask: Mask, head: Head) -> Diff:
         """The diff if `found` were its values; what is worth nothing yet, as in a line, is next to zero."""
@@ -150,7 +157,7 @@ class Cut:
             TensorDiff(name, found[name].shape, where, np.where(values[name] == 0, _TINY, values[name]))
             for name, where in mask.items()
         )
-        return Diff(self.base, self.task, tensors, head, self.provenance)
+        return Diff(self.base, self.task, tensors, head, self.provenance, products=self.products)
 
     @property
     def _most(self) -> int:
@@ -161,3 +168,14 @@ class Cut:
     def _room(self) -> int:
         assert self.size is not None
         return int(_MARGIN * self.size)
+
+
+def _stand_ins(weights: Parameters, rank: int) -> tuple[Product, ...]:
+    """Products of normally distributed numbers: learnt ones take no more bytes."""
+    rng = np.random.default_rng(0)
+    products = []
+    for name, weight in weights.items():
+        rows, columns = as_matrix(tuple(weight.shape))
+        left, right = (rng.standard_normal(size, np.float32) for size in ((rows, rank), (rank, columns)))
+        products.append(Product(name, tuple(weight.shape), left, right))
+    return tuple(products)

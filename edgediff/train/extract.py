@@ -36,9 +36,9 @@ def extract(
 ) -> dict[str, Any]:
     """Make the RUN folder `run` from the checkpoint folder `tuned`, fine-tuned from `model`.
 
-    Its difference is cut to `settings.density` or `settings.size`. Without `train` and `dev` that is
-    all, and costs score; with them the kept values are tuned on for `settings.epochs`, as in the third stage
-    of `train`. `settings.method` says nothing here.
+    Its difference is cut to `settings.density` (None: 0.005) or `settings.size`. Without `train` and `dev`
+    that is all, and costs score; with them the kept values are tuned on for `settings.epochs`, as in the
+    third stage of `train`. `settings.method` says nothing here.
 
     Raises:
         SettingError, TaskError, DataError, RunError, TrainingError, StoppedError, OutputError: as `train`.
@@ -69,7 +69,7 @@ def extract(
     encoder = load_encoder(model)
     base = encoder.base()
     parameters = parameters_of(encoder, settings)
-    cut = Cut.of(base, definition, settings, given=True)
+    cut = Cut.of(base, definition, settings, {}, given=True)
     given = load_tuned(tuned, encoder, definition)
     for notice in tensor_notices(str(tuned), given):
         _log.warning(notice)

@@ -10,20 +10,18 @@ from edgediff.train.best import Best
 from edgediff.train.checkpoint import Checkpoint
 from edgediff.train.choosers import GivenChooser
 from edgediff.train.cut import Cut, Mask
+from edgediff.train.factors import Factors
 from edgediff.train.loop import Loop
-from edgediff.train.low_rank_stage import LowRankStage
 from edgediff.train.mask_stage import MaskStage, mask_in
-from edgediff.train.methods import make_chooser, make_dense, parameters_of
+from edgediff.train.methods import make_chooser, make_dense, parameters_of, weights_of
 from edgediff.train.settings import Method, Settings
-from edgediff.train.stage import Chooser, Parameters, Stage
+from edgediff.train.stage import Chooser, Stage
 
 
 def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint | None) -> Diff:
     """The paper's three stages: find what to change, keep the largest, tune what is kept."""
     settings, model = loop.settings, loop.model
     parameters = parameters_of(model.encoder, settings)
-    if settings.method is Method.LOW_RANK and given is None:
-        return _learn_products(loop, cut, parameters, checkpoint)
     choosing_steps = 0
     if given is None and settings.choosing:
         choosing_steps = max(round(loop.total_steps * settings.choosing), 1)  # in none, nothing is found
@@ -37,8 +35,10 @@ def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint
         else:
             chooser = make_chooser(model, parameters, loop.rows, settings, choosing_steps, cut.density)
         start = None
-        if chooser is None:
-            mask: Mask = {name: np.arange(p.numel()) for name, p in parameters.items()}
+        if settings.method is Method.LOW_RANK:
+            mask: Mask = {}
+        elif chooser is None:
+            mask = {name: np.arange(p.numel()) for name, p in parameters.items()}
         else:
             loop.run(chooser, 0, _begin(chooser, checkpoint))
             loop.record["stages"][-1] |= chooser.note() | {"scores": loop.score()}
@@ -48,27 +48,25 @@ def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint
             mask, start = cut.mask(found, model.head_arrays()), chooser.start(found)
             chooser.detach()
             del found, chooser
-        mask_stage = MaskStage(model, mask, start, settings, tuning_steps)
+        mask_stage = MaskStage(model, mask, start, settings, tuning_steps, _factors(loop, cut))
         best = _best(settings)
         loop.save(mask_stage, 0, best)
         first = 0
     else:
         mask = mask_in(checkpoint.state)
-        mask_stage, best = MaskStage(model, mask, None, settings, tuning_steps), _best(settings, checkpoint)
-        first = _begin(mask_stage, checkpoint)
+        mask_stage = MaskStage(model, mask, None, settings, tuning_steps, _factors(loop, cut))
+        best, first = _best(settings, checkpoint), _begin(mask_stage, checkpoint)
 
-    # Stage 3: the mask stays, the values learn (section 3.3).
+    # Stage 3: the mask stays, the values learn (section 3.3), and the products beside them, if any.
     loop.run(mask_stage, choosing_steps, first, best)
-    return Diff(cut.base, model.task, mask_stage.tensors(), model.head_arrays())
+    factors = mask_stage.factors
+    products = factors.products() if factors is not None else ()
+    return Diff(cut.base, model.task, mask_stage.tensors(), model.head_arrays(), products=products)
 
 
-def _learn_products(loop: Loop, cut: Cut, parameters: Parameters, checkpoint: Checkpoint | None) -> Diff:
-    """One stage: nothing has to be found, every weight changes."""
-    shapes = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
-    rank = cut.rank(shapes, loop.settings.adapter_rank)
-    stage = LowRankStage(loop.model, parameters, loop.settings, loop.total_steps, rank)
-    loop.run(stage, 0, _begin(stage, checkpoint), _best(loop.settings, checkpoint))
-    return Diff(cut.base, loop.model.task, (), loop.model.head_arrays(), products=stage.products())
+def _factors(loop: Loop, cut: Cut) -> Factors | None:
+    weights = weights_of(loop.model.encoder, loop.settings)
+    return Factors(loop.model, weights, loop.settings, cut.rank) if weights else None
 
 
 def learn_densely(loop: Loop, checkpoint: Checkpoint | None) -> dict[str, NDArray[np.float32]]:

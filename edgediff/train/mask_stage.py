@@ -1,4 +1,4 @@
-"""Stage 3: tune the kept values, the mask fixed (Guo, Rush, Kim, section 3.3: crucial for the score)."""
+"""Stage 3: tune what is kept, the mask fixed (Guo, Rush, Kim, section 3.3: crucial for the score)."""
 
 from collections.abc import Mapping
 
@@ -9,19 +9,22 @@ from torch import Tensor
 
 from edgediff.diff import TensorDiff
 from edgediff.pack.quantise import onto_levels
+from edgediff.train.factors import Factors
 from edgediff.train.model import TaskModel
 from edgediff.train.settings import Settings
 from edgediff.train.stage import Stage, State, adam, clip, learn_only
 
 
 class MaskStage(Stage):
-    """Tunes the values at fixed positions; parameters without a kept entry take no part in the backward pass.
+    """Tunes the values at fixed positions, and `factors` of products beside them, if any.
 
-    So few values do not overfit as a dense model does, and learn more without dropout (`docs/training.md`).
+    Parameters without a kept entry take no part in the backward pass. So few values do not overfit as a
+    dense model does, and learn more without dropout (`docs/training.md`).
 
-    The kept values of all tensors lie in one vector, which begins at `start`, or at 0. With `settings.bits`
-    the second half of the stage computes its loss with values on as few levels as the packed file will have,
-    and passes their gradient straight on to the exact ones (Bengio et al., arXiv 1308.3432).
+    The kept values of all tensors lie in one vector, which begins at `start`, or at 0. The second half of
+    the stage computes its loss with factors, and with `settings.value_bits` with values too, as the packed
+    file will have them, and passes their gradient straight on to the exact ones (Bengio et al., arXiv
+    1308.3432).
     """
 
     name = "mask"
@@ -33,6 +36,7 @@ class MaskStage(Stage):
         start: Mapping[str, NDArray[np.float32]] | None,
         settings: Settings,
         steps: int,
+        factors: Factors | None = None,
     ) -> None:
         super().__init__(settings, steps)
         self.dropout = settings.drops
@@ -51,14 +55,20 @@ class MaskStage(Stage):
             kept = [start[name].reshape(-1)[indices] for name, indices in mask.items()]
             self.values.copy_(torch.from_numpy(np.concatenate(kept)))
         self._head: list[Tensor] = list(model.head.parameters())
-        self.optimizer = adam(
-            [([self.values], settings.tuning_rate, False), (self._head, settings.head_rate, False)]
-        )
+        self.factors = factors
+        groups = [([self.values], settings.tuning_rate, False), (self._head, settings.head_rate, False)]
+        if factors is not None:
+            groups.append((factors.tensors, settings.adapter_rate, False))
+        self.optimizer = adam(groups)
 
     @torch.no_grad()
     def prepare(self, step: int) -> None:
-        """Write `base + values` at the kept positions."""
-        written = self._as_packed() if self._quantises(step) else self.values
+        """Write `base + values` at the kept positions, and the factors."""
+        as_packed = 2 * step >= self.steps
+        if self.factors is not None:
+            self.factors.write(as_packed)
+        bits = self.settings.value_bits
+        written = self.values if bits is None or not as_packed else self._as_packed(bits)
         for (name, parameter), values in zip(
             self._parameters.items(), torch.split(written, self._sizes), strict=True
         ):
@@ -67,6 +77,9 @@ class MaskStage(Stage):
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Gather the gradients at the kept positions, clip, and step."""
+        if self.factors is not None:
+            self.factors.gather()
+            clip(self.factors.tensors, self.settings.clip)
         gathered = [
             torch.zeros_like(self._base[name])
             if parameter.grad is None
@@ -80,18 +93,14 @@ class MaskStage(Stage):
         self.optimizer.step()
 
     def settle(self) -> None:
-        """Write the tuned values."""
+        """Write what was tuned."""
         self.prepare(self.steps)
 
-    def _quantises(self, step: int) -> bool:
-        return self.settings.bits is not None and 2 * step >= self.steps
-
-    def _as_packed(self) -> Tensor:
-        assert self.settings.bits is not None
+    def _as_packed(self, bits: int) -> Tensor:
         values = self.values.cpu().numpy()
         changed = values != 0  # `pack` drops the others
         written = np.zeros_like(values)
-        written[changed] = onto_levels(values[changed], self.settings.bits)[1]
+        written[changed] = onto_levels(values[changed], bits)[1]
         return torch.from_numpy(written).to(self.values.device)
 
     def tensors(self) -> tuple[TensorDiff, ...]:
@@ -106,13 +115,16 @@ class MaskStage(Stage):
     def state(self) -> State:
         """The state after a whole step."""
         indices = {f"indices.{name}": indices for name, indices in self._indices.items()}
-        return super().state() | indices | {"values": self.values}
+        factors = self.factors.state() if self.factors is not None else {}
+        return super().state() | indices | {"values": self.values} | factors
 
     @torch.no_grad()
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a `state`."""
         super().restore(state)
         self.values.copy_(state["values"])
+        if self.factors is not None:
+            self.factors.restore(state)
 
 
 def mask_in(state: Mapping[str, Tensor]) -> dict[str, NDArray[np.int64]]:

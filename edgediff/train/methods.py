@@ -25,9 +25,8 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
     named = {name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)}
     if settings.method.adapts:
         require("peft", f"the method {settings.method}")
-    if settings.method.low_rank:
-        layers = linear_layers(encoder.model)
-        named = {name: p for name, p in named.items() if name in layers}
+    if settings.method.adapts or settings.method is Method.LOW_RANK:
+        named = _of_linear_layers(encoder, named)
     if settings.method is Method.BITFIT:
         named = {name: p for name, p in named.items() if name.endswith(".bias")}
     if settings.method is Method.LAST_LAYER:
@@ -38,6 +37,18 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
             f"components and exclude leave no parameter that the method {settings.method} may change"
         )
     return named
+
+
+def weights_of(encoder: Encoder, settings: Settings) -> Parameters:
+    """Those of them that change by products, none for most methods."""
+    if not settings.learns_products:
+        return {}
+    return _of_linear_layers(encoder, parameters_of(encoder, settings))
+
+
+def _of_linear_layers(encoder: Encoder, named: Parameters) -> Parameters:
+    layers = linear_layers(encoder.model)
+    return {name: parameter for name, parameter in named.items() if name in layers}
 
 
 def make_chooser(
@@ -52,9 +63,9 @@ def make_chooser(
     match settings.method:
         case Method.STRUCTURED | Method.DIFF:
             return GateStage(model, parameters, rows.token_ids(), settings, steps, density)
-        case Method.EARLY if settings.criterion is Criterion.CREDIT:
+        case Method.EARLY | Method.EARLY_LOW_RANK if settings.criterion is Criterion.CREDIT:
             return CreditChooser(model, parameters, settings, steps)
-        case Method.EARLY:
+        case Method.EARLY | Method.EARLY_LOW_RANK:
             return DenseChooser(model, parameters, settings, steps, keep_values=False)
         case Method.MAGNITUDE:
             return DenseChooser(model, parameters, settings, steps, keep_values=True)

@@ -42,11 +42,11 @@ def _digest(rows: Rows) -> str:
 
 def provenance_of(settings: Settings, task: Task, scores: Scores, given: bool) -> dict[str, str]:
     """What a `.dpf` file says of how its diff came about."""
-    amount = {"density": str(settings.density)} if settings.size is None else {"size": str(settings.size)}
-    if settings.method is Method.BITFIT and not given:
-        amount = {}  # its parameters say how many there are
-    if settings.method is Method.LOW_RANK and not given and settings.size is None:
-        amount = {"rank": str(settings.adapter_rank or 1)}
+    amount = {"density": str(settings.kept_share)} if settings.size is None else {"size": str(settings.size)}
+    if settings.method in (Method.BITFIT, Method.LOW_RANK) and not given:
+        amount.pop("density", None)  # its parameters say how many there are
+    if settings.product_rank and not given:
+        amount["rank"] = str(settings.product_rank)
     if settings.shape is not Shape.ENTRY:
         amount["shape"] = settings.shape.value
     return {
@@ -74,7 +74,7 @@ def record_of(loop: Loop, base: Base, diff: Diff | None, scores: Scores, given: 
         "rows": {name: len(tokens.rows) for name, tokens in named.items()},
         "cut_rows": {name: tokens.cut for name, tokens in named.items()},
         "label_counts": {name: tokens.rows.label_counts(task) for name, tokens in named.items()},
-        "settings": asdict(settings),
+        "settings": asdict(settings) | {"bits": settings.value_bits},  # as `pack` shall take them
         "precision": "bf16" if loop.autocast else "fp32",
         "device": loop.accelerator.device.type,
         "processes": loop.accelerator.num_processes,

@@ -8,18 +8,20 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from edgediff.errors import SettingError
+from edgediff.pack import FACTOR_BITS
 
 
 class Method(StrEnum):
     """How the task is learnt: ways to choose the mask, the paper's among them, and dense comparisons."""
 
+    EARLY_LOW_RANK = "early-low-rank"  # the next two at once (as RoSA: Nikdan et al., arXiv 2401.04679)
+    LOW_RANK = "low-rank"  # products of two thin matrices (Hu et al.: LoRA, arXiv 2106.09685), as a diff
     EARLY = "early"  # the entries that a short dense run moves most
     STRUCTURED = "structured"  # a gate for each entry times one for each matrix or vector (the paper's)
     DIFF = "diff"  # a gate for each entry alone
     MAGNITUDE = "magnitude"  # those that a long dense run moved most, tuned on (the paper's non-adaptive)
     FISHER = "fisher"  # the entries with the largest squared gradients (Sung, Nair, Raffel: arXiv 2111.09839)
     RANDOM = "random"  # entries drawn at random
-    LOW_RANK = "low-rank"  # products of two thin matrices (Hu et al.: LoRA, arXiv 2106.09685), as a diff
     BITFIT = "bitfit"  # all biases (Zaken, Ravfogel, Goldberg: arXiv 2106.10199)
     LAST_LAYER = "last-layer"  # the last layer, dense: a score to compare with, no diff
     LORA = "lora"  # low-rank adapters by PEFT: a score to compare with, no diff
@@ -34,7 +36,7 @@ class Method(StrEnum):
     @property
     def low_rank(self) -> bool:
         """Whether it adds to the weights of linear layers, by `adapter_rank`."""
-        return self.adapts or self is Method.LOW_RANK
+        return self.adapts or self in (Method.LOW_RANK, Method.EARLY_LOW_RANK)
 
     @property
     def adapts(self) -> bool:
@@ -84,6 +86,7 @@ class Component(StrEnum):
 
 
 _CHOOSING_SHARE = {
+    Method.EARLY_LOW_RANK: 0.2,
     Method.EARLY: 0.2,
     Method.STRUCTURED: 0.5,
     Method.DIFF: 0.5,
@@ -91,11 +94,20 @@ _CHOOSING_SHARE = {
     Method.FISHER: 0.1,
 }
 _SHAPED = {
-    Shape.ROW: (Method.EARLY, Method.MAGNITUDE, Method.STRUCTURED, Method.DIFF),
-    Shape.AUTO: (Method.EARLY, Method.MAGNITUDE),
+    Shape.ROW: (Method.EARLY, Method.MAGNITUDE, Method.STRUCTURED, Method.DIFF, Method.EARLY_LOW_RANK),
+    Shape.AUTO: (Method.EARLY, Method.MAGNITUDE, Method.EARLY_LOW_RANK),
 }
 """The methods that can choose what is of a shape: they have gates of rows, or say what an entry is worth."""
-_BEGIN_AT_BASE = (Method.EARLY, Method.FISHER, Method.RANDOM, Method.BITFIT)
+_TUNING_RATE = {
+    Method.EARLY_LOW_RANK: 4e-3,
+    Method.EARLY: 2e-3,
+    Method.FISHER: 2e-3,
+    Method.RANDOM: 2e-3,
+    Method.BITFIT: 2e-3,
+}
+"""Of methods whose values begin at the base's."""
+_DENSITY = {Method.EARLY_LOW_RANK: 0.0008, Method.LOW_RANK: 0.0}
+"""Of methods that learn products, which do the rest."""
 _POSITIVE = {
     "epochs",
     "gate_rate",
@@ -117,15 +129,15 @@ class Settings:
 
     Attributes:
         method: how the task is learnt.
-        density: the share of the encoder's parameters that may change one by one, in (0, 1]. `low-rank` has
-            no use for it.
+        density: the share of the encoder's parameters that may change one by one, in (0, 1]. None is the
+            method's own: 0.0008 beside products, none for `low-rank`, 0.005 for the others.
         size: in place of the density, the most bytes that the packed file may have, head included.
-        shape: of what is kept; `row` is for `early`, `magnitude`, `structured` and `diff`, `auto` for the
-            first two.
-        criterion: what the dense run of `early` says of an entry's worth.
+        shape: of what is kept; `row` is for `early`, `early-low-rank`, `magnitude`, `structured` and `diff`,
+            `auto` for the first three.
+        criterion: what the short dense run of `early` and `early-low-rank` says of an entry's worth.
         bits: bits a value in the packed file, 2 to 8: the second half of the last stage then learns with
-            values as they will be packed. None leaves the choice to `pack`, and the values exact; the factors
-            of `low-rank` then learn with 3.
+            values as they will be packed. None is 3 where products are learnt; for other methods it leaves
+            the choice to `pack`, and the values exact.
         epochs: passes over the rows, all stages together.
         batch_size: rows a step, of all processes together.
         accumulation: a process takes its rows of a step in this many parts.
@@ -139,14 +151,15 @@ class Settings:
         log_alpha_rate: constant learning rate of the gates.
         open_factor: gates are driven to `open_factor * density` open ones before the cut.
         mask_rate: peak learning rate of the kept values; many times that of dense training is right. None is
-            the method's own: 1e-3 where tuning goes on from values, 2e-3 where it begins at the base's.
+            the method's own: 1e-3 where tuning goes on from values, 2e-3 where it begins at the base's, twice
+            that beside products.
         tuning_dropout: whether the model drops activations in the last stage. None is the method's own: yes
             for `low-rank`, no where entries are tuned.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
-            a mask for `early` and `magnitude`.
-        adapter_rate: peak learning rate of the factors of `low-rank`, and of the adapters of `lora`, `shira`.
-        adapter_rank: of the products of `low-rank` and `lora`; SHiRA's adapters have as many parameters. None
-            is 1, or for `low-rank` the largest that `size` holds.
+            a mask for `early`, `early-low-rank` and `magnitude`.
+        adapter_rate: peak learning rate of products' factors, and of the adapters of `lora`, `shira`.
+        adapter_rank: of products, and of `lora`; SHiRA's adapters have as many parameters. None is 1, or for
+            `low-rank` the largest that `size` holds.
         head_rate: peak learning rate of the head, in all stages.
         warmup: the share of a stage's steps in which rates rise from 0; then they fall linearly.
         clip: each group of gradients is scaled down to this norm.
@@ -154,8 +167,8 @@ class Settings:
             this many epochs without a better score. None keeps the last values, and scores once.
     """
 
-    method: Method = Method.EARLY
-    density: float = 0.005
+    method: Method = Method.EARLY_LOW_RANK
+    density: float | None = None
     size: int | None = None
     shape: Shape = Shape.ENTRY
     criterion: Criterion = Criterion.MOVEMENT
@@ -188,7 +201,7 @@ class Settings:
         Raises:
             SettingError: a value is out of its range.
         """
-        if not 0 < self.density <= 1:
+        if self.density is not None and not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
         left_open = {
             field.name for field in fields(self) if field.default is getattr(self, field.name) is None
@@ -224,6 +237,29 @@ class Settings:
         return own if self.choosing_share is None or own == 0 else self.choosing_share
 
     @property
+    def kept_share(self) -> float:
+        """The share of the encoder's parameters that may change one by one."""
+        return _DENSITY.get(self.method, 0.005) if self.density is None else self.density
+
+    @property
+    def learns_products(self) -> bool:
+        """Whether weights change by products of thin matrices."""
+        return self.method in (Method.LOW_RANK, Method.EARLY_LOW_RANK)
+
+    @property
+    def product_rank(self) -> int | None:
+        """The rank of products, 0 for methods without; None where the size decides it."""
+        if not self.learns_products:
+            return 0
+        sized = self.method is Method.LOW_RANK and self.size is not None
+        return self.adapter_rank if sized else self.adapter_rank or 1
+
+    @property
+    def value_bits(self) -> int | None:
+        """Bits a value that the last stage learns with; None leaves the values exact."""
+        return FACTOR_BITS if self.bits is None and self.learns_products else self.bits
+
+    @property
     def drops(self) -> bool:
         """Whether the model drops activations in the last stage."""
         return self.method is Method.LOW_RANK if self.tuning_dropout is None else self.tuning_dropout
@@ -233,7 +269,7 @@ class Settings:
         """The peak learning rate of the kept values."""
         if self.mask_rate is not None:
             return self.mask_rate
-        return 2e-3 if self.method in _BEGIN_AT_BASE else 1e-3
+        return _TUNING_RATE.get(self.method, 1e-3)
 
     def allows(self, name: str) -> bool:
         """Whether the parameter `name` may change."""

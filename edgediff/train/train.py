@@ -20,7 +20,7 @@ from edgediff.train.cut import Cut
 from edgediff.train.learn import learn_densely, learn_diff, restore
 from edgediff.train.lock import lock_folder
 from edgediff.train.loop import CHECKPOINT_SECONDS, Loop, Progress
-from edgediff.train.methods import parameters_of
+from edgediff.train.methods import parameters_of, weights_of
 from edgediff.train.model import make_model
 from edgediff.train.notices import check_rows, notices, tensor_notices
 from edgediff.train.record import identity_of, provenance_of, record_of
@@ -83,7 +83,8 @@ def train(
     base = encoder.base()
     parameters_of(encoder, settings)  # refuses what leaves none, before anything is written
     sparse = settings.method.sparse or tuned is not None
-    cut = Cut.of(base, definition, settings, tuned is not None) if sparse else None
+    weights = weights_of(encoder, settings)
+    cut = Cut.of(base, definition, settings, weights, tuned is not None) if sparse else None
     given = load_tuned(tuned, encoder, definition) if tuned is not None else None
     try:
         folder.mkdir(exist_ok=True)
