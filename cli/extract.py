@@ -13,7 +13,7 @@ def extract(
     model: Annotated[
         str, typer.Argument(help="The encoder that was fine-tuned: a name, folder or `minilm`.")
     ],
-    tuned: Annotated[Path, typer.Argument(help="The fine-tuned checkpoint's folder.")],
+    tuned: Annotated[Path, typer.Argument(help="The fine-tuned checkpoint's folder, or a LoRA adapter's.")],
     run: Annotated[Path, typer.Argument(help="The RUN folder to make.")],
     task: Annotated[str, typer.Option(help="A GLUE task's name (sst2, mrpc, ...) or a .toml or .json file.")],
     train: Annotated[

@@ -1,27 +1,18 @@
 """A fine-tuned checkpoint against the encoder that it came from."""
 
-import json
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 
-from edgediff.diff import Head, Kind, Task
+from edgediff.diff import Head, Task
+from edgediff.encoder.checkpoint import beside_heads, linear_head, read_tensors
 from edgediff.encoder.encoder import Encoder
 from edgediff.errors import ModelError
 
-_HEADS = ("classifier", "qa_outputs")
-"""What transformers calls a head that is one linear layer."""
-_DEEPER = ("pre_classifier.", "classifier.dense.", "classifier.out_proj.")
-"""Parts of heads with a hidden layer, which a diff's linear head cannot hold."""
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""What transformers calls a checkpoint's weights; `.index.json` follows where they are in several files."""
+_CONFIG, _WEIGHTS = "config.json", ("model.safetensors", "pytorch_model.bin")
+"""What transformers calls a checkpoint's files."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +38,8 @@ def load_tuned(tuned: str | Path, encoder: Encoder, task: Task) -> Tuned:
     Raises:
         ModelError: it cannot be read, shares no parameter with the encoder, or has one in another shape.
     """
-    state = {name.removesuffix("_orig"): tensor for name, tensor in _state(Path(tuned)).items()}
+    state = read_tensors(Path(tuned), _CONFIG, _WEIGHTS)
+    state = {name.removesuffix("_orig"): tensor for name, tensor in state.items()}
     prefix = f"{encoder.model.base_model_prefix}."
     inner = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     difference, missing = {}, []
@@ -67,53 +59,7 @@ def load_tuned(tuned: str | Path, encoder: Encoder, task: Task) -> Tuned:
             raise ModelError(f"{tuned}: tensor {name!r} holds a value that is not finite")
     if len(missing) == len(difference):
         raise ModelError(f"{tuned} has no parameter of the base {encoder.name}, {missing[0]!r} for one")
-    head = _head(inner, encoder, task)
+    head = linear_head(inner, encoder, task)
     buffers = {name for name, _ in encoder.model.named_buffers()} | {"embeddings.position_ids"}
-    extra = [name for name in inner if name not in buffers and not name.startswith(_HEADS)]
+    extra = [name for name in beside_heads(inner) if name not in buffers]
     return Tuned(difference, head, tuple(missing), tuple(extra))
-
-
-def _state(folder: Path) -> dict[str, torch.Tensor]:
-    """All tensors of a checkpoint, whatever model class it was saved from."""
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} is no checkpoint folder: it has no config.json")
-    state: dict[str, Any] = {}
-    try:
-        for path in _weight_files(folder):
-            state |= load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, EOFError, SafetensorError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"{folder} cannot be read as a checkpoint: {reason}") from error
-    return {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    for name in _WEIGHTS:
-        if (folder / name).is_file():
-            return [folder / name]
-        index = folder / f"{name}.index.json"
-        if index.is_file():
-            parts = json.loads(index.read_text("utf-8"))["weight_map"].values()
-            return [folder / Path(part).name for part in sorted(set(parts))]
-    raise ModelError(f"{folder} is no checkpoint folder: it has neither of {', '.join(_WEIGHTS)}")
-
-
-def _load_pickled(path: Path) -> dict[str, Any]:
-    """Tensors alone: a pickle that wants more is refused before any of it runs."""
-    try:
-        return dict(torch.load(path, map_location="cpu", weights_only=True))
-    except pickle.UnpicklingError as error:
-        raise ModelError(f"{path} is refused: it holds more than tensors") from error
-
-
-def _head(state: dict[str, torch.Tensor], encoder: Encoder, task: Task) -> Head | None:
-    """The head in what the encoder's own parameters left over of `state`."""
-    # A pooler that the encoder lacks is a part of the head: so it is with DeBERTa.
-    deeper = _DEEPER if task.per_token else (*_DEEPER, "pooler.")
-    if any(name.startswith(deeper) for name in state):
-        return None
-    name = _HEADS[task.kind is Kind.QUESTION_ANSWERING]
-    weight, bias = state.get(f"{name}.weight"), state.get(f"{name}.bias")
-    if weight is None or bias is None or tuple(weight.shape) != (task.outputs, encoder.width):
-        return None
-    return Head(weight.float().numpy(), bias.float().numpy())

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgediff.diff import Diff, Task, TensorDiff
-from edgediff.encoder import load_encoder, load_tuned
+from edgediff.encoder import Encoder, is_adapter, load_adapter, load_encoder, load_tuned
 from edgediff.errors import ModelError, OutputError, RunError, SettingError
 from edgediff.format.run_folder import write_run
 from edgediff.score import load_task
@@ -19,6 +19,8 @@ from edgediff.train.settings import Method, Settings
 from edgediff.train.train import train as train_task
 
 _log = logging.getLogger(__name__)
+_ADAPTER_BITS = 4
+"""A factor's number has so many unless `pack` is told otherwise: it was not learnt with fewer."""
 
 
 def extract(
@@ -34,21 +36,25 @@ def extract(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Make the RUN folder `run` from the checkpoint folder `tuned`, fine-tuned from `model`.
+    """Make the RUN folder `run` from the checkpoint or adapter folder `tuned`, fine-tuned from `model`.
 
     Its difference is cut to `settings.density` (None: 0.005) or `settings.size`. Without `train` and `dev`
     that is all, and costs score; with them the kept values are tuned on for `settings.epochs`, as in the
-    third stage of `train`. `settings.method` says nothing here.
+    third stage of `train`. `settings.method` says nothing here. A LoRA adapter that PEFT saved is taken as it
+    is, its products beside what it holds whole, and has no use for rows and density.
 
     Raises:
         SettingError, TaskError, DataError, RunError, TrainingError, StoppedError, OutputError: as `train`.
         ModelError: the checkpoint does not fit the encoder, or has no linear head and there are no rows to
-            learn one from.
+            learn one from; or the adapter is none of LoRA's.
     """
     # What `magnitude` does with the difference of its own dense run, at the same rate.
     settings = replace(settings or Settings(), method=Method.MAGNITUDE)
     if (train is None) != (dev is None):
         raise SettingError("give train and dev, or neither: rows to tune on need rows to score on")
+    adapter = is_adapter(tuned)
+    if train is not None and adapter:
+        raise SettingError(f"{tuned} is an adapter, which is taken as it is: give no rows")
     if train is not None:
         return train_task(
             model,
@@ -67,30 +73,17 @@ def extract(
         raise RunError(f"{folder} exists already: name a new RUN folder")
     definition = task if isinstance(task, Task) else load_task(task)
     encoder = load_encoder(model)
-    base = encoder.base()
-    parameters = parameters_of(encoder, settings)
-    cut = Cut.of(base, definition, settings, {}, given=True)
-    given = load_tuned(tuned, encoder, definition)
-    for notice in tensor_notices(str(tuned), given):
-        _log.warning(notice)
-    if given.head is None:
-        raise ModelError(
-            f"{tuned} has no linear head of {definition.outputs} outputs for task {definition.name!r}:"
-            " give rows to learn one from"
-        )
-    allowed = {name: given.difference[name] for name in parameters}
-    tensors = tuple(
-        TensorDiff(name, allowed[name].shape, indices, allowed[name].reshape(-1)[indices])
-        for name, indices in cut.mask(allowed, given.head).items()
-    )
-    diff = Diff(base, definition, tensors, given.head, provenance_of(settings, definition, {}, given=True))
+    if adapter:
+        settings = replace(settings, bits=settings.bits or _ADAPTER_BITS)
+    diff = (_taken if adapter else _cut)(tuned, encoder, definition, settings)
     record = {
         "method": EXTRACT,
         "task": definition.name,
         "metric": definition.metric,
         "scores": {},
-        "base": asdict(base),
+        "base": asdict(diff.base),
         "nnz": diff.nnz,
+        "factors": diff.size - diff.nnz,
         "density": diff.density,
         "settings": asdict(settings),
     }
@@ -100,3 +93,42 @@ def extract(
         raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
     write_run(folder, diff, definition, record)
     return record
+
+
+def _cut(tuned: str | Path, encoder: Encoder, task: Task, settings: Settings) -> Diff:
+    """The largest of a checkpoint's difference."""
+    parameters = parameters_of(encoder, settings)
+    cut = Cut.of(encoder.base(), task, settings, {}, given=True)
+    given = load_tuned(tuned, encoder, task)
+    _warn(tuned, given.missing, given.extra)
+    if given.head is None:
+        raise ModelError(f"{_no_head(tuned, task)}: give rows to learn one from")
+    allowed = {name: given.difference[name] for name in parameters}
+    tensors = tuple(
+        TensorDiff(name, allowed[name].shape, indices, allowed[name].reshape(-1)[indices])
+        for name, indices in cut.mask(allowed, given.head).items()
+    )
+    return Diff(cut.base, task, tensors, given.head, provenance_of(settings, task, {}, given=True))
+
+
+def _taken(adapter: str | Path, encoder: Encoder, task: Task, settings: Settings) -> Diff:
+    """A LoRA adapter's products as they are."""
+    parameters = parameters_of(encoder, settings)
+    given = load_adapter(adapter, encoder, task)
+    _warn(adapter, (), given.extra)
+    if given.head is None:
+        raise ModelError(_no_head(adapter, task))
+    provenance = provenance_of(settings, task, {}, given=True)
+    provenance.pop("density", None)
+    tensors = tuple(each for each in given.tensors if each.name in parameters)
+    products = tuple(each for each in given.products if each.name in parameters)
+    return Diff(encoder.base(), task, tensors, given.head, provenance, products=products)
+
+
+def _no_head(folder: str | Path, task: Task) -> str:
+    return f"{folder} has no linear head of {task.outputs} outputs for task {task.name!r}"
+
+
+def _warn(folder: str | Path, missing: tuple[str, ...], extra: tuple[str, ...]) -> None:
+    for notice in tensor_notices(str(folder), missing, extra):
+        _log.warning(notice)

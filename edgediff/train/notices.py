@@ -1,7 +1,6 @@
 """What a person should know of the rows before training on them."""
 
 from edgediff.diff import Kind, Task
-from edgediff.encoder import Tuned
 from edgediff.errors import DataError
 from edgediff.score import Rows
 from edgediff.train.batches import TokenRows
@@ -43,18 +42,15 @@ def notices(tokens: TokenRows, task: Task, what: str) -> list[str]:
     return found
 
 
-def tensor_notices(where: str, tuned: Tuned) -> list[str]:
+def tensor_notices(where: str, missing: tuple[str, ...], extra: tuple[str, ...]) -> list[str]:
     """A sentence each: tensors that a fine-tuned checkpoint lacks, or has in vain."""
     found = []
-    if tuned.missing:
+    if missing:
         found.append(
-            f"{where} lacks {len(tuned.missing)} tensors of the base, which stay as they are:"
-            f" {_some(tuned.missing)}"
+            f"{where} lacks {len(missing)} tensors of the base, which stay as they are: {_some(missing)}"
         )
-    if tuned.extra:
-        found.append(
-            f"{where} has {len(tuned.extra)} tensors that the base has not, left out: {_some(tuned.extra)}"
-        )
+    if extra:
+        found.append(f"{where} has {len(extra)} tensors that the base has not, left out: {_some(extra)}")
     return found
 
 

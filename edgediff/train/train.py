@@ -147,7 +147,7 @@ def _warn(loop: Loop, given: Tuned | None, tuned: str | Path | None) -> None:
     task = loop.model.task
     found = [*notices(loop.rows, task, "training"), *notices(loop.dev, task, "dev")]
     if given is not None:
-        found += tensor_notices(str(tuned), given)
+        found += tensor_notices(str(tuned), given.missing, given.extra)
     for notice in found:
         _log.warning(notice)
 
