@@ -22,7 +22,9 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
         SettingError: none are left.
         MissingExtraError: the method needs a package that is not installed.
     """
-    named = {name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)}
+    named: Parameters = {
+        name: p for name, p in sorted(encoder.model.named_parameters()) if settings.allows(name)
+    }
     if settings.method.adapts:
         require("peft", f"the method {settings.method}")
     if settings.method.adapts or settings.method is Method.LOW_RANK:
