@@ -106,7 +106,7 @@ _TUNING_RATE = {
     Method.BITFIT: 2e-3,
 }
 """Of methods whose values begin at the base's."""
-_DENSITY = {Method.EARLY_LOW_RANK: 0.0008, Method.LOW_RANK: 0.0}
+_DENSITY = {Method.EARLY_LOW_RANK: 0.0005, Method.LOW_RANK: 0.0}
 """Of methods that learn products, which do the rest."""
 _POSITIVE = {
     "epochs",
@@ -130,7 +130,7 @@ class Settings:
     Attributes:
         method: how the task is learnt.
         density: the share of the encoder's parameters that may change one by one, in (0, 1]. None is the
-            method's own: 0.0008 beside products, none for `low-rank`, 0.005 for the others.
+            method's own: 0.0005 beside products, none for `low-rank`, 0.005 for the others.
         size: in place of the density, the most bytes that the packed file may have, head included.
         shape: of what is kept; `row` is for `early`, `early-low-rank`, `magnitude`, `structured` and `diff`,
             `auto` for the first three.
