@@ -215,7 +215,8 @@ def test_a_density_outside_its_range(density, tiny_model, tiny_task, tmp_path):
         (("--accumulation", -1), ("accumulation is -1", "at least 1")),
         (("--batch-size", 0), ("batch_size is 0", "at least 1")),
         (("--epochs", "inf"), ("epochs is inf", "above 0")),
-        (("--size", "100"), ("bytes without any entry", "at most 95 are allowed")),
+        (("--size", "100"), ("size is 100 bytes", "products of rank 1 need about")),
+        (("--size", "100", "--method", "early"), ("bytes without any entry", "at most 95 are allowed")),
         (("--exclude", "*"), ("leave no parameter",)),
     ],
 )

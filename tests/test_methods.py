@@ -144,7 +144,7 @@ def test_tuning_changes_the_kept_entries_alone_and_scores_with_the_values_that_p
     stage = MaskStage(model, mask, None, replace(QUICK, bits=bits), 4)
     _steps(model, tokens, stage)
     stage.settle()
-    cut = Cut.of(model.encoder.base(), model.task, QUICK)
+    cut = Cut.of(model.encoder.base(), model.task, QUICK, {})
     tensors = {tensor.name: tensor for tensor in stage.tensors()}
     assert any((tensor.values == 0).any() for tensor in tensors.values())
     if bits is not None:

@@ -134,7 +134,7 @@ def test_two_workers_train_all_but_the_bad_and_a_second_time_nothing(three, tiny
     assert isinstance(outcomes["bad"], DataError)
     assert "missing.jsonl does not exist" in str(outcomes["bad"])
     assert not (folder / "bad").exists()
-    for name, method, rows in (("one", "early", 160), ("two", "random", 64)):
+    for name, method, rows in (("one", "early-low-rank", 160), ("two", "random", 64)):
         record = json.loads((folder / name / "train.json").read_text())
         assert outcomes[name]["scores"] == record["scores"]
         assert (record["method"], record["rows"]["train"]) == (method, rows)
