@@ -49,8 +49,9 @@ def _table(found: dict[str, Any]) -> str:
         f" and names {size_text(found['metadata_bytes'])}",
     ]
     if entries or not factors:
+        density = found["nnz"] / found["base_parameters"]
         lines += [
-            f"changed      {found['nnz']:,} parameters, density {found['density']:.4%}",
+            f"changed      {found['nnz']:,} parameters, density {density:.4%}",
             f"bits each    {found['bits_per_nonzero']:.2f}: index {found['bits_per_index']:.2f},"
             f" value {found['bits_per_value']:.2f}, the rest names and checksums",
             "",
@@ -61,6 +62,7 @@ def _table(found: dict[str, Any]) -> str:
             *_densest(entries),
         ]
     if factors:
+        lines += [""] if entries else []
         lines += [
             f"low rank     {len(factors):,} parameters changed as a whole, rank {_ranks(factors)}",
             f"numbers      {found['factors']:,} at {found['bits_per_factor']:.2f} bits each",

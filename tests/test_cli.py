@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,6 +69,10 @@ def test_the_road_from_a_checkpoint_to_an_answer(tiny_model, tiny_task, tmp_path
         call("train", tiny_model("bert"), run, *files, "--density", 0.05, "--epochs", 1, "--rows", 64)[0] == 0
     )
     assert call("pack", run, dpf)[0] == 0
+    code, stdout, _ = call("inspect", dpf)
+    assert code == 0
+    assert re.search(r"^changed +[\d,]+ parameters, density [45]\.\d+%$", stdout, re.MULTILINE)
+    assert re.search(r"^low rank +13 parameters changed as a whole, rank 1$", stdout, re.MULTILINE)
     code, stdout, _ = call("run", base, dpf, "one red lamp")
     assert code == 0
     assert stdout.split("\t")[0] in ("no", "yes")
