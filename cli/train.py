@@ -10,7 +10,7 @@ from edgediff.extras import require
 from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
 
 _METHODS = (
-    "early, structured, diff, magnitude, fisher, random, bitfit, low-rank;"
+    "early-low-rank (the default), low-rank, early, structured, diff, magnitude, fisher, random, bitfit;"
     " to compare: full, last-layer, lora, shira"
 )
 _COMPONENTS = "attention, ffn, bias, embeddings, layernorm, pooler"
@@ -30,7 +30,7 @@ def train(
     dev: Annotated[Path | None, typer.Option(help="Labelled rows to score the result on.")] = None,
     method: Annotated[str, typer.Option(help=f"How to choose what changes: {_METHODS}.")] = "",
     density: Annotated[
-        float | None, typer.Option(help="The share of the parameters that may change.")
+        float | None, typer.Option(help="The share of the parameters that may change one by one.")
     ] = None,
     size: Annotated[
         Any,
@@ -46,7 +46,7 @@ def train(
     ] = None,
     rank: Annotated[
         int | None,
-        typer.Option(help="Of the products of low-rank; else 1, or the largest that --size holds."),
+        typer.Option(help="Of the products; else 1, or for low-rank the largest that --size holds."),
     ] = None,
     bits: Annotated[
         int | None, typer.Option(help="Learn with values as they will be packed, at 2 to 8 bits.")

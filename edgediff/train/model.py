@@ -19,7 +19,7 @@ class TaskModel(nn.Module):
         self.dropout = nn.Dropout(encoder.dropout)
         self.head = nn.Linear(encoder.width, task.outputs)
         self.factors = nn.ParameterList()
-        """Of products that linear layers add (`low_rank_stage.py`)."""
+        """Of products that linear layers add (`factors.py`)."""
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
 
