@@ -47,7 +47,7 @@ NAMES = {
     Method.DIFF: "diff pruning",
     Method.STRUCTURED: "structured diff pruning",
     Method.EARLY: "mask of a short dense run (`early`)",
-    Method.EARLY_LOW_RANK: "both of these (`early-low-rank`)",
+    Method.EARLY_LOW_RANK: "both at once, the default (`early-low-rank`)",
 }
 PAPER = {
     Method.FULL: 80.6,
