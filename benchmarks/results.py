@@ -47,7 +47,7 @@ NAMES = {
     Method.DIFF: "diff pruning",
     Method.STRUCTURED: "structured diff pruning",
     Method.EARLY: "mask of a short dense run (`early`)",
-    Method.EARLY_LOW_RANK: "both at once, the default (`early-low-rank`)",
+    Method.EARLY_LOW_RANK: "entries and low rank, the default (`early-low-rank`)",
 }
 PAPER = {
     Method.FULL: 80.6,
@@ -80,11 +80,17 @@ def pages() -> dict[Path, str]:
     earlier = ", ".join(
         f"`{path.stem}`" for path in sorted(RESULTS.glob("*.json")) if "note" in json.loads(path.read_text())
     )
-    tables = {"methods": methods, "densities": _densities(rows), "runs": _all(runs), "peers": peers}
+    tables = {
+        "methods": methods.drop(columns="bits"),
+        "densities": _densities(rows),
+        "runs": _all(runs),
+        "peers": peers,
+    }
     results = page.render(earlier=earlier, **{name: _markdown(table) for name, table in tables.items()})
-    whole = methods[~methods["mean"].str.contains("partial")]
+    usual = methods["bits"].isin([0, Settings().value_bits])
+    whole = methods[usual & ~methods["mean"].str.contains("partial")]
     shown = {
-        "results": whole.drop(columns="paper, BERT-large"),
+        "results": whole.drop(columns=["paper, BERT-large", "bits"]),
         "peers": peers[peers[""].isin(PEERS_IN_README)],
     }
     readme = TABLE.sub(
@@ -158,6 +164,7 @@ def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
             {
                 "key": Method(variant["method"]),
                 "density": variant["density"],
+                "bits": variant["bits"],
                 "method": NAMES[variant["method"]] + _variant(variant),
                 "changed": _changed(variant),
                 **{title: scores.get(task, "") for task, title in TASKS.items()},
@@ -184,7 +191,7 @@ def _densities(rows: pd.DataFrame) -> pd.DataFrame:
     several = rows.groupby("key")["density"].transform("nunique") > 1
     chosen = rows[several]
     paper = [PAPER_DENSITY.get(density, "") for density in chosen["density"]]
-    return chosen.drop(columns=["key", "density"]).assign(**{"paper, structured, BERT-large": paper})
+    return chosen.drop(columns=["key", "density", "bits"]).assign(**{"paper, structured, BERT-large": paper})
 
 
 def _all(runs: pd.DataFrame) -> pd.DataFrame:
