@@ -156,7 +156,7 @@ class Runs:
             }
         else:
             result |= {"bytes": 4 * record["trained_parameters"], "nnz": None}
-        if run.settings().learns_products:
+        if run.method.learns_products:
             result["shipped"] = [
                 self._packed_at(run, bits) for bits in FACTOR_BITS if bits != run.settings().value_bits
             ]

@@ -117,7 +117,7 @@ def _stage(name: str, tokens: int, precision: Precision, steps: int) -> tuple[Lo
         return loop, GateStage(model, parameters, features.token_ids(), settings, steps, settings.kept_share)
     model.train(settings.drops)
     factors = None
-    if settings.learns_products:
+    if settings.method.learns_products:
         factors = Factors(model, weights_of(encoder, settings), settings, rank=1)
     if settings.method is Method.LOW_RANK:
         return loop, MaskStage(model, {}, None, settings, steps, factors)

@@ -43,7 +43,7 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
 
 def weights_of(encoder: Encoder, settings: Settings) -> Parameters:
     """Those of them that change by products, none for most methods."""
-    if not settings.learns_products:
+    if not settings.method.learns_products:
         return {}
     return _of_linear_layers(encoder, parameters_of(encoder, settings))
 

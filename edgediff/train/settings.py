@@ -36,7 +36,12 @@ class Method(StrEnum):
     @property
     def low_rank(self) -> bool:
         """Whether it adds to the weights of linear layers, by `adapter_rank`."""
-        return self.adapts or self in (Method.LOW_RANK, Method.EARLY_LOW_RANK)
+        return self.adapts or self.learns_products
+
+    @property
+    def learns_products(self) -> bool:
+        """Whether weights change by products of thin matrices, which become a part of the diff."""
+        return self in (Method.LOW_RANK, Method.EARLY_LOW_RANK)
 
     @property
     def adapts(self) -> bool:
@@ -242,14 +247,9 @@ class Settings:
         return _DENSITY.get(self.method, 0.005) if self.density is None else self.density
 
     @property
-    def learns_products(self) -> bool:
-        """Whether weights change by products of thin matrices."""
-        return self.method in (Method.LOW_RANK, Method.EARLY_LOW_RANK)
-
-    @property
     def product_rank(self) -> int | None:
         """The rank of products, 0 for methods without; None where the size decides it."""
-        if not self.learns_products:
+        if not self.method.learns_products:
             return 0
         sized = self.method is Method.LOW_RANK and self.size is not None
         return self.adapter_rank if sized else self.adapter_rank or 1
@@ -257,7 +257,7 @@ class Settings:
     @property
     def value_bits(self) -> int | None:
         """Bits a value that the last stage learns with; None leaves the values exact."""
-        return FACTOR_BITS if self.bits is None and self.learns_products else self.bits
+        return FACTOR_BITS if self.bits is None and self.method.learns_products else self.bits
 
     @property
     def drops(self) -> bool:
