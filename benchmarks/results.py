@@ -41,6 +41,7 @@ NAMES = {
     Method.LOW_RANK: "low rank as a diff (`low-rank`)",
     Method.LORA: "LoRA",
     Method.SHIRA: "SHiRA",
+    Method.IA3: "IA3",
     Method.MAGNITUDE: "non-adaptive diff pruning",
     Method.RANDOM: "random mask",
     Method.FISHER: "Fisher mask",

@@ -33,6 +33,7 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.LAST_LAYER: ("dense_rate", (2e-4, 1e-4, 4e-4)),
     Method.LORA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
     Method.SHIRA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
+    Method.IA3: ("adapter_rate", (1e-2, 3e-3, 3e-2)),
 }
 """The setting that is varied, and its values, the likely best first."""
 FACTOR_BITS = (2, 3, 4)
@@ -160,7 +161,7 @@ class Runs:
             result["shipped"] = [
                 self._packed_at(run, bits) for bits in FACTOR_BITS if bits != run.settings().value_bits
             ]
-        if run.method is Method.LORA:
+        if run.method in (Method.LORA, Method.IA3):
             result["shipped"] = shipped(
                 self.folder(run), self.bundle, task_definition(run.task), self.dev(run.task)
             )

@@ -1,8 +1,9 @@
-"""LoRA adapters in fewer bits, as one would ship them, and what they score then.
+"""Adapters of LoRA and IA3 in fewer bits, as one would ship them, and what they score then.
 
-Adapters come from training in float32, and nobody ships them so. Each matrix is rounded to the nearest of
-evenly spaced levels, 64 neighbours sharing a scale in float16, as the usual libraries do for weights; the
-head ships in float16. Bytes are those of the numbers alone, without a container.
+Adapters come from training in float32, and nobody ships them so. Each array (IA3's factors less the 1 that
+they begin at) is rounded to the nearest of evenly spaced levels, 64 neighbours sharing a scale in float16, as
+the usual libraries do for weights; the head ships in float16. Bytes are those of the numbers alone, without a
+container.
 """
 
 import tempfile
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from benchmarks.peers.sessions import head_inputs, session_of
-from benchmarks.peers.whole import Weights, merged_weights, write_whole
+from benchmarks.peers.whole import IA3_SUFFIX, Weights, merged_weights, write_whole
 from benchmarks.scoring import score_of
 from edgediff.diff import Task
 from edgediff.format.bundle import MODEL_FILE
@@ -24,9 +25,9 @@ GROUP = 64
 
 
 def shipped(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, Any]]:
-    """`bits`, `bytes` and `score` of the LoRA adapters of a RUN folder, merged and on onnxruntime."""
+    """`bits`, `bytes` and `score` of the adapters of a RUN folder, merged and on onnxruntime."""
     trained = load_file(run / "weights.safetensors")
-    adapters = [name for name in trained if ".lora_" in name]
+    adapters = [name for name in trained if not name.startswith("head.")]
     head = sum(2 * array.size for name, array in trained.items() if name.startswith("head."))
     return [
         {
@@ -39,7 +40,11 @@ def shipped(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, An
 
 
 def _with_rounded(trained: Weights, adapters: list[str], bits: int) -> Weights:
-    return {**trained, **{name: rounded(trained[name], bits) for name in adapters}}
+    start = {name: float(name.endswith(IA3_SUFFIX)) for name in adapters}
+    return {
+        **trained,
+        **{name: start[name] + rounded(trained[name] - start[name], bits) for name in adapters},
+    }
 
 
 def _score(trained: Weights, bundle: Path, task: Task, dev: Path) -> float:

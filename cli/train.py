@@ -11,7 +11,7 @@ from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_
 
 _METHODS = (
     "early-low-rank (the default), low-rank, early, structured, diff, magnitude, fisher, random, bitfit;"
-    " to compare: full, last-layer, lora, shira"
+    " to compare: full, last-layer, lora, shira, ia3"
 )
 _COMPONENTS = "attention, ffn, bias, embeddings, layernorm, pooler"
 

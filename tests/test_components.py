@@ -108,3 +108,11 @@ def test_settings_that_leave_nothing_to_change_are_refused_before_anything_is_wr
     with pytest.raises(SettingError, match="leave no parameter"):
         train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_architecture_whose_layers_ia3_does_not_know_is_refused(tiny_model, tiny_task, tmp_path):
+    with pytest.raises(
+        SettingError, match=r"which layers of the architecture mpnet it rescales; it does for .*bert,"
+    ):
+        train_on(tiny_model("mpnet"), tmp_path / "run", tiny_task, Settings(method=Method.IA3))
+    assert list(tmp_path.iterdir()) == []

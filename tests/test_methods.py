@@ -51,7 +51,7 @@ def test_a_sparse_method_gives_a_file_that_scores_on_onnxruntime_as_in_training(
     assert eval(tiny_base, tmp_path / "x.dpf", dev).score == pytest.approx(in_training, abs=ONE_ROW)
 
 
-@pytest.mark.parametrize("method", ["full", "last-layer", "lora", "shira"])
+@pytest.mark.parametrize("method", ["full", "last-layer", "lora", "shira", "ia3"])
 def test_a_dense_method_leaves_what_it_trained_and_no_diff(method, tiny_model, tiny_task, tmp_path):
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method(method)))
     arrays = list(load_encoder(tiny_model("bert")).arrays())
@@ -60,6 +60,8 @@ def test_a_dense_method_leaves_what_it_trained_and_no_diff(method, tiny_model, t
     shapes = [array.shape for name, array in arrays if array.ndim == 2 and "embeddings" not in name]
     adapters = sum(sum(shape) for shape in shapes)  # of rank 1, both sides
     exact = {"full": sum(sizes.values()), "last-layer": last, "lora": adapters, "shira": adapters}
+    wide = sizes["encoder.layer.0.intermediate.dense.bias"]
+    exact["ia3"] = 2 * (3 * 32 + wide)  # in each layer: keys, values, what its two output layers take
     assert record["trained_parameters"] == exact[method]
     assert record["nnz"] is None
     names = sorted(path.name for path in (tmp_path / "run").iterdir())

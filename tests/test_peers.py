@@ -3,33 +3,40 @@
 from dataclasses import replace
 
 import numpy as np
+import peft
 import pytest
+import torch
 from conftest import QUICK, train_on
 from safetensors.numpy import load_file
 
 from benchmarks.peers.lora_session import active_adapter, write_adapter, write_lora_graph
-from benchmarks.peers.sessions import session_of
+from benchmarks.peers.sessions import head_inputs, session_of
 from benchmarks.peers.whole import (
     apply_fp16_difference,
     apply_zstd_patch,
     lora_matrices,
+    merged_weights,
     tuned_weights,
     write_fp16_difference,
     write_whole,
     write_zstd_patch,
 )
 from edgediff.bench.in_process import feeds as feeds_of
+from edgediff.encoder import load_encoder
 from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
 from edgediff.train import Method
+from edgediff.train.adapters import attach
+from edgediff.train.methods import parameters_of
 
 SETTINGS = replace(QUICK, epochs=1, adapter_rate=2e-2)
+ADAPTED = [method for method in Method if method.adapts]
 
 
 @pytest.fixture(scope="module")
 def trained(tiny_model, tiny_base, tiny_task, tmp_path_factory):
     """By method: the RUN folder, and the merged model's folder."""
     folders = {}
-    for method in (Method.FULL, Method.LORA, Method.SHIRA):
+    for method in (Method.FULL, *ADAPTED):
         run = tmp_path_factory.mktemp("peers") / method
         train_on(tiny_model("bert"), run, tiny_task, replace(SETTINGS, method=method))
         whole = run.with_name(f"{method}-whole")
@@ -42,9 +49,38 @@ def weights_of(folder):
     return np.fromfile(folder / WEIGHTS_FILE, "<f4")
 
 
-@pytest.mark.parametrize("method", [Method.FULL, Method.LORA, Method.SHIRA])
-def test_a_merged_model_is_another_than_the_base(trained, tiny_base, method):
-    assert (weights_of(trained[method][1]) != weights_of(tiny_base)).any()
+def test_a_fine_tuned_model_is_another_than_the_base(trained, tiny_base):
+    assert (weights_of(trained[Method.FULL][1]) != weights_of(tiny_base)).any()
+
+
+@pytest.mark.parametrize("method", ADAPTED)
+def test_a_merged_model_says_what_the_adapted_one_says(trained, tiny_model, tiny_base, method):
+    run, whole = trained[method]
+    weights = load_file(run / "weights.safetensors")
+    feeds = feeds_of(read_manifest(tiny_base), 12) | head_inputs(tiny_base, weights)
+    inputs = {name: torch.from_numpy(array) for name, array in feeds.items() if "head" not in name}
+    head = weights.pop("head.weight"), weights.pop("head.bias")
+    encoder, settings = load_encoder(tiny_model("bert")), replace(SETTINGS, method=method)
+    plain, _ = encoder(**inputs)
+    attach(encoder.model, parameters_of(encoder, settings), settings)
+    peft.set_peft_model_state_dict(encoder.model, {name: torch.from_numpy(w) for name, w in weights.items()})
+    adapted, _ = encoder(**inputs)
+    (merged,) = session_of(whole / MODEL_FILE).run(["logits"], feeds)
+    np.testing.assert_allclose(merged, adapted.detach().numpy() @ head[0].T + head[1], atol=1e-5)
+    assert (adapted - plain).abs().max() > 3e-4  # 30 times the tolerance
+
+
+def test_factors_of_what_a_layer_gives_rescale_its_bias_too(minilm_base):
+    """The tiny model's biases are 0."""
+    layers = ("encoder.layer.0.attention.self.value", "encoder.layer.0.output.dense")
+    outputs, inputs = np.full((384, 1), 2, np.float32), np.full((1, 1536), 3, np.float32)
+    factors = {f"{layers[0]}.ia3_l": outputs, f"{layers[1]}.ia3_l": inputs}
+    merged = merged_weights(minilm_base, factors)
+    base = dict(load_encoder("minilm").arrays())
+    assert sorted(merged) == [f"{layers[0]}.bias", f"{layers[0]}.weight", f"{layers[1]}.weight"]
+    for name, array in merged.items():
+        assert np.array_equal(array, base[name] * (2 if "value" in name else 3))
+        assert base[name].any()
 
 
 def test_a_zstd_patch_gives_the_weights_back_bit_for_bit(trained, tiny_base, tmp_path):

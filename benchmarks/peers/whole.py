@@ -17,6 +17,7 @@ Weights = Mapping[str, NDArray[np.float32]]
 """Parameters by name, in PyTorch's orientation."""
 
 LORA_ALPHA = 2  # times the rank, as `edgediff.train` has it
+IA3_SUFFIX = ".ia3_l"
 LEVEL = 19
 
 
@@ -36,6 +37,11 @@ def merged_weights(bundle: Path, trained: Weights) -> dict[str, NDArray[np.float
         merged[f"{layer}.weight"] = np.array(base[f"{layer}.weight"])
         rows, columns = trained[f"{layer}.shira_indices"]
         merged[f"{layer}.weight"][rows, columns] += trained[f"{layer}.shira_weight"]
+    for layer in _layers(trained, IA3_SUFFIX):
+        factors = trained[f"{layer}{IA3_SUFFIX}"]  # (outputs, 1), or (1, inputs) where inputs are rescaled
+        merged[f"{layer}.weight"] = base[f"{layer}.weight"] * factors
+        if len(factors) > 1:
+            merged[f"{layer}.bias"] = base[f"{layer}.bias"] * factors[:, 0]
     return merged
 
 

@@ -5,7 +5,7 @@ import re
 from edgediff.encoder import Encoder
 from edgediff.errors import SettingError
 from edgediff.extras import require
-from edgediff.train.adapters import AdapterStage
+from edgediff.train.adapters import AdapterStage, rescaled_weights
 from edgediff.train.batches import TokenRows
 from edgediff.train.choosers import FisherChooser, RandomChooser
 from edgediff.train.dense_stage import CreditChooser, DenseChooser, DenseStage
@@ -29,6 +29,8 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
         require("peft", f"the method {settings.method}")
     if settings.method.adapts or settings.method is Method.LOW_RANK:
         named = _of_linear_layers(encoder, named)
+    if settings.method is Method.IA3:
+        named = rescaled_weights(encoder.model, named)
     if settings.method is Method.BITFIT:
         named = {name: p for name, p in named.items() if name.endswith(".bias")}
     if settings.method is Method.LAST_LAYER:

@@ -26,6 +26,7 @@ class Method(StrEnum):
     LAST_LAYER = "last-layer"  # the last layer, dense: a score to compare with, no diff
     LORA = "lora"  # low-rank adapters by PEFT: a score to compare with, no diff
     SHIRA = "shira"  # PEFT's sparse adapters, at random entries: a score to compare with, no diff
+    IA3 = "ia3"  # PEFT's factors of activations (arXiv 2205.05638): a score to compare with, no diff
     FULL = "full"  # every parameter, dense: a score to compare with, no diff
 
     @property
@@ -36,7 +37,7 @@ class Method(StrEnum):
     @property
     def low_rank(self) -> bool:
         """Whether it adds to the weights of linear layers, by `adapter_rank`."""
-        return self.adapts or self.learns_products
+        return self.learns_products or self in (Method.LORA, Method.SHIRA)
 
     @property
     def learns_products(self) -> bool:
@@ -46,7 +47,7 @@ class Method(StrEnum):
     @property
     def adapts(self) -> bool:
         """Whether it trains adapters of PEFT."""
-        return self in (Method.LORA, Method.SHIRA)
+        return self in (Method.LORA, Method.SHIRA, Method.IA3)
 
 
 class Precision(StrEnum):
@@ -162,7 +163,7 @@ class Settings:
             for `low-rank`, no where entries are tuned.
         dense_rate: peak learning rate of dense training: `full`, `last-layer`, and the dense runs that choose
             a mask for `early`, `early-low-rank` and `magnitude`.
-        adapter_rate: peak learning rate of products' factors, and of the adapters of `lora`, `shira`.
+        adapter_rate: peak learning rate of products' factors, and of adapters (`lora`, `shira`, `ia3`).
         adapter_rank: of products, and of `lora`; SHiRA's adapters have as many parameters. None is 1, or for
             `low-rank` the largest that `size` holds.
         head_rate: peak learning rate of the head, in all stages.
