@@ -50,6 +50,8 @@ NAMES = {
     Method.EARLY: "mask of a short dense run (`early`)",
     Method.EARLY_LOW_RANK: "entries and low rank, the default (`early-low-rank`)",
 }
+SIZES = (8, 16, 32, 64, 128, 256)
+"""Thousands of bytes."""
 PAPER = {
     Method.FULL: 80.6,
     Method.LAST_LAYER: 68.2,
@@ -84,6 +86,7 @@ def pages() -> dict[Path, str]:
     tables = {
         "methods": methods.drop(columns="bits"),
         "densities": _densities(rows),
+        "sizes": _sizes(runs),
         "runs": _all(runs),
         "peers": peers,
     }
@@ -116,8 +119,15 @@ def _runs() -> pd.DataFrame:
     return runs
 
 
-_ROW = ["task", "method", "rank", "shape", "criterion", "size", "bits", "density"]
-_BEFORE = {"rank": 0, "shape": Shape.ENTRY, "criterion": Criterion.MOVEMENT, "size": 0, "bits": 0}
+_ROW = ["task", "method", "rank", "shape", "criterion", "size", "bits", "density", "packed"]
+_BEFORE = {
+    "rank": 0,
+    "shape": Shape.ENTRY,
+    "criterion": Criterion.MOVEMENT,
+    "size": 0,
+    "bits": 0,
+    "packed": False,
+}
 """What files of earlier runs do not say of theirs."""
 
 
@@ -195,6 +205,29 @@ def _densities(rows: pd.DataFrame) -> pd.DataFrame:
     return chosen.drop(columns=["key", "density", "bits"]).assign(**{"paper, structured, BERT-large": paper})
 
 
+def _sizes(runs: pd.DataFrame) -> pd.DataFrame:
+    """The best mean that fits each size, for each kind; only what has all tasks has a mean."""
+    over = runs[runs["task"].isin(TASKS)].groupby(_ROW[1:])
+    means = over.agg(score=("score", "mean"), bytes=("bytes", "mean"), tasks=("task", "nunique"))
+    means = means[means["tasks"] == len(TASKS)].reset_index().sort_values("score").to_dict("records")
+    rows = []
+    for size in SIZES:
+        row = dict.fromkeys(("diffs", "others without a cost at run time", "adapters"), "")
+        for run in means:  # the best last
+            if run["bytes"] <= 1000 * size:
+                changed = f", {_changed(run)}" if _changed(run) else ""
+                row[_kind(run)] = f"{run['score']:.2f}: {run['method']}{_variant(run)}{changed}"
+        rows.append({"size": f"{size} KB"} | row)
+    return pd.DataFrame(rows)
+
+
+def _kind(run: Mapping[str, Any]) -> str:
+    """What a run is compared as."""
+    if run["method"] in (Method.BITFIT, Method.SHIRA):
+        return "others without a cost at run time"
+    return "adapters" if Method(run["method"]).adapts and not run["packed"] else "diffs"
+
+
 def _all(runs: pd.DataFrame) -> pd.DataFrame:
     """Everything, with the rates that were tried."""
     return pd.DataFrame(
@@ -235,6 +268,7 @@ def _variant(run: Mapping[str, Any], rank: bool = True) -> str:
     said = [f"rank {run['rank']}"] if rank and run["rank"] else []
     said += {Shape.ROW: ["whole rows"], Shape.AUTO: ["mixed shapes"]}.get(run["shape"], [])
     said += ["by credit"] if run["criterion"] == Criterion.CREDIT else []
+    said += ["packed as a diff"] if run["packed"] else []
     said += [f"{run['bits']} bits"] if run["bits"] else []
     return "".join(f", {each}" for each in said)
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.shipped import shipped
+from benchmarks.shipped import packed, shipped
 from edgediff.diff import Task
 from edgediff.diff.glue import GLUE_TASKS
 from edgediff.export import export
@@ -162,9 +162,8 @@ class Runs:
                 self._packed_at(run, bits) for bits in FACTOR_BITS if bits != run.settings().value_bits
             ]
         if run.method in (Method.LORA, Method.IA3):
-            result["shipped"] = shipped(
-                self.folder(run), self.bundle, task_definition(run.task), self.dev(run.task)
-            )
+            trained = self.folder(run), self.bundle, task_definition(run.task), self.dev(run.task)
+            result["shipped"] = shipped(*trained) + (packed(*trained) if run.method is Method.LORA else [])
         result |= {
             key: record[key] for key in ("metric", "stages", "rows", "precision", "settings", "versions")
         }

@@ -4,6 +4,8 @@ Adapters come from training in float32, and nobody ships them so. Each array (IA
 they begin at) is rounded to the nearest of evenly spaced levels, 64 neighbours sharing a scale in float16, as
 the usual libraries do for weights; the head ships in float16. Bytes are those of the numbers alone, without a
 container.
+
+LoRA's products are a diff as they are: they are packed as one too, and scored from the file.
 """
 
 import tempfile
@@ -15,13 +17,25 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from benchmarks.peers.sessions import head_inputs, session_of
-from benchmarks.peers.whole import IA3_SUFFIX, Weights, merged_weights, write_whole
+from benchmarks.peers.whole import (
+    IA3_SUFFIX,
+    LORA_ALPHA,
+    Weights,
+    lora_matrices,
+    merged_weights,
+    write_whole,
+)
 from benchmarks.scoring import score_of
-from edgediff.diff import Task
-from edgediff.format.bundle import MODEL_FILE
+from edgediff.diff import Base, Diff, Head, Product, Task
+from edgediff.format import write_dpf
+from edgediff.format.bundle import MODEL_FILE, read_manifest
+from edgediff.pack import quantise
+from edgediff.runtime import eval
 
 BITS = (16, 8, 4)
 GROUP = 64
+PACKED_BITS = (6, 5, 4)
+"""Of a factor's number in the packed file, once it is entropy-coded."""
 
 
 def shipped(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, Any]]:
@@ -37,6 +51,27 @@ def shipped(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, An
         }
         for bits in BITS
     ]
+
+
+def packed(run: Path, bundle: Path, task: Task, dev: Path) -> list[dict[str, Any]]:
+    """The same of the LoRA adapters of a RUN folder as a diff, packed."""
+    diff = as_diff(load_file(run / "weights.safetensors"), read_manifest(bundle).base, task)
+    forms = []
+    for bits in PACKED_BITS:
+        path = run / f"{bits}-bits.dpf"
+        write_dpf(path, quantise(diff, bits))
+        score = eval(bundle, path, dev).score
+        forms.append({"bits": bits, "bytes": path.stat().st_size, "score": score, "packed": True})
+    return forms
+
+
+def as_diff(trained: Weights, base: Base, task: Task) -> Diff:
+    """LoRA adapters with their head as a diff of products."""
+    products = tuple(
+        Product(f"{layer}.weight", (len(b), a.shape[1]), LORA_ALPHA * b, a)
+        for layer, (a, b) in sorted(lora_matrices(trained).items())
+    )
+    return Diff(base, task, (), Head(trained["head.weight"], trained["head.bias"]), products=products)
 
 
 def _with_rounded(trained: Weights, adapters: list[str], bits: int) -> Weights:
