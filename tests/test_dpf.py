@@ -24,6 +24,7 @@ from edgediff.errors import (
     VersionError,
 )
 from edgediff.format import inspect
+from edgediff.format.classes import log2
 from edgediff.format.container import join_sections, split_sections
 from edgediff.format.deflate import deflate, inflate
 from edgediff.format.numbers import decode_numbers, encode_numbers
@@ -123,6 +124,13 @@ def blocky(draw):
     of_rows = generator.choice(draw(st.lists(st.floats(0, 1), min_size=1, max_size=4)), rows)
     of_columns = generator.choice(draw(st.lists(st.floats(0, 1), min_size=1, max_size=4)), columns)
     return (rows, columns), np.flatnonzero(generator.random((rows, columns)) <= np.outer(of_rows, of_columns))
+
+
+def test_logarithms_that_are_looked_up_are_those_that_are_computed():
+    """Small numbers are looked up if no large one is among them."""
+    small = np.arange(1, 1 << 13)
+    assert np.array_equal(log2(small), log2(np.append(small, 1 << 40))[:-1])
+    assert np.abs(log2(small) - 256 * np.log2(small)).max() <= 2
 
 
 @given(st.lists(blocky(), max_size=4))

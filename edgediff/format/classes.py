@@ -143,8 +143,17 @@ def _entropy(whole: Labels, part: Labels) -> Labels:
 
 def log2(number: Labels) -> Labels:
     """The binary logarithm of whole numbers from 1 to 2^52, in 1/256, the same on every machine."""
+    number = np.asarray(number)
+    return _LOG2.take(number) if number.max() < len(_LOG2) else _log2(number)
+
+
+def _log2(number: Labels) -> Labels:
     exponent = np.frexp(np.asarray(number, np.float64))[1].astype(np.int64) - 1
     high = np.where(
         exponent >= 8, number >> np.maximum(exponent - 8, 0), number << np.maximum(8 - exponent, 0)
     )
     return np.asarray((exponent << 8) + _MANTISSA_LOG2[high & 255])
+
+
+_LOG2 = np.append(0, _log2(np.arange(1, 1 << 13)))
+"""Of small numbers, which are looked up: most tensors' classes are small, and there are many calls."""
