@@ -26,10 +26,10 @@ PHONE, DESK = (390, 844), (1280, 900)
 
 @pytest.fixture(scope="module")
 def files(tiny_base, tmp_path_factory):
-    """Two tasks of the tiny base, with one name."""
+    """Two tasks of the tiny base, with one name; the second has products too."""
     folder = tmp_path_factory.mktemp("bench-files")
     for number in range(2):
-        write_dpf(folder / f"{number}.dpf", made_diff(tiny_base, made_task("colours"), number))
+        write_dpf(folder / f"{number}.dpf", made_diff(tiny_base, made_task("colours"), number, rank=number))
     return sorted(folder.iterdir())
 
 
@@ -71,6 +71,17 @@ def test_every_measurement_is_in_the_report_and_lengths_beyond_the_base_are_left
         assert 0 < each["p50_ms"] <= each["p95_ms"]
     assert found["memory"]["tasks_mb"] > 0
     assert 0 < found["patch of colours"]["p50_ms"] <= found["patch of colours"]["p95_ms"]
+
+
+def test_a_file_with_products_has_the_density_of_its_entries_and_counts_what_changes_as_a_whole(measured):
+    about = json.loads((measured / "report.json").read_text())["tasks"]["colours-2"]["about"]
+    row = next(
+        line for line in (measured / "report.md").read_text().splitlines() if line.startswith("| colours-2")
+    )
+    cells = [cell.strip() for cell in row.split("|")]
+    assert f"{about['nnz'] / about['base_parameters']:.2%}" in cells
+    assert about["density"] > 1.5 * about["nnz"] / about["base_parameters"]
+    assert cells[9:11] == [str(len(about["products"])), f"{about['factors']:,}"]
 
 
 def test_pages_are_those_of_the_weights_file_that_a_patched_one_differs_in(tiny_base, files):
