@@ -31,7 +31,7 @@ def record_text(record: dict[str, Any]) -> str:
     total = record["base"]["parameters"]
     changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
     if record.get("factors"):
-        changed += f", {record['factors']:,} numbers learnt for {total:,} parameters"
+        changed += f", products of {record['factors']:,} numbers"
     return f"{record['task']}, {told}{changed}"
 
 

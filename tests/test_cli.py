@@ -65,8 +65,12 @@ def test_the_road_from_a_checkpoint_to_an_answer(tiny_model, tiny_task, tmp_path
         tiny_task / "dev.jsonl",
     )
     assert call("export", tiny_model("bert"), base)[0] == 0
-    assert (
-        call("train", tiny_model("bert"), run, *files, "--density", 0.05, "--epochs", 1, "--rows", 64)[0] == 0
+    code, stdout, _ = call(
+        "train", tiny_model("bert"), run, *files, "--density", 0.05, "--epochs", 1, "--rows", 64
+    )
+    assert code == 0
+    assert re.search(
+        r"[\d,]+ of [\d,]+ parameters changed, products of [\d,]+ numbers$", stdout, re.MULTILINE
     )
     assert call("pack", run, dpf)[0] == 0
     code, stdout, _ = call("inspect", dpf)
