@@ -67,7 +67,7 @@ PAPER_DENSITY = {0.001: 82.5, 0.0025: 84.5, 0.005: 84.8, 0.01: 85.1}
 def main() -> None:
     """Write all."""
     contents = {path: text.encode() for path, text in pages().items()}
-    contents[PLOT] = frontier(_lines(_best_rates(_runs())), TASKS)
+    contents[PLOT] = frontier(_best_rates(_runs()), TASKS)
     for path, content in contents.items():
         write_atomic(path, content)
         print(f"wrote {path}")
@@ -156,13 +156,6 @@ def _best_rates(runs: pd.DataFrame) -> pd.DataFrame:
             "tried": tried,
         }
     ).reset_index()
-
-
-def _lines(runs: pd.DataFrame) -> pd.DataFrame:
-    """The runs with the `name` of the line of the plot that each lies on."""
-    names = [NAMES[run["method"]] + _variant(run, rank=False) for run in runs.to_dict("records")]
-    names = [name.replace("`", "") for name in names]
-    return runs.assign(name=names)
 
 
 def _across_tasks(runs: pd.DataFrame) -> pd.DataFrame:
@@ -263,9 +256,9 @@ def _peers(results: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _variant(run: Mapping[str, Any], rank: bool = True) -> str:
+def _variant(run: Mapping[str, Any]) -> str:
     """What is said of a method beside its name."""
-    said = [f"rank {run['rank']}"] if rank and run["rank"] else []
+    said = [f"rank {run['rank']}"] if run["rank"] else []
     said += {Shape.ROW: ["whole rows"], Shape.AUTO: ["mixed shapes"]}.get(run["shape"], [])
     said += ["by credit"] if run["criterion"] == Criterion.CREDIT else []
     said += ["packed as a diff"] if run["packed"] else []
