@@ -77,7 +77,8 @@ def demo(
         settings=SETTINGS,
         progress=progress,
     )
-    say(f"  {record['nnz']:,} parameters changed, density {record['density']:.2%}")
+    share = record["nnz"] / record["base"]["parameters"]
+    say(f"  {record['nnz']:,} parameters changed, {share:.2%}; products of {record['factors']:,} numbers")
 
     say(f"$ edgediff pack {run_folder} {dpf}")
     pack(run_folder, dpf)
