@@ -216,9 +216,10 @@ def _sizes(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _kind(run: Mapping[str, Any]) -> str:
     """What a run is compared as."""
-    if run["method"] in (Method.BITFIT, Method.SHIRA):
-        return "others without a cost at run time"
-    return "adapters" if Method(run["method"]).adapts and not run["packed"] else "diffs"
+    method = Method(run["method"])
+    if run["packed"] or (method.sparse and method is not Method.BITFIT):
+        return "diffs"
+    return "adapters" if method in (Method.LORA, Method.IA3) else "others without a cost at run time"
 
 
 def _all(runs: pd.DataFrame) -> pd.DataFrame:
