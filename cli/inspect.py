@@ -49,9 +49,8 @@ def _table(found: dict[str, Any]) -> str:
         f" and names {size_text(found['metadata_bytes'])}",
     ]
     if entries or not factors:
-        density = found["nnz"] / found["base_parameters"]
         lines += [
-            f"changed      {found['nnz']:,} parameters, density {density:.4%}",
+            f"changed      {found['nnz']:,} parameters, density {found['density']:.4%}",
             f"bits each    {found['bits_per_nonzero']:.2f}: index {found['bits_per_index']:.2f},"
             f" value {found['bits_per_value']:.2f}, the rest names and checksums",
             "",

@@ -27,7 +27,8 @@ def size_text(count: float) -> str:
 def record_text(record: dict[str, Any]) -> str:
     """What came of a run, from the content of its `train.json`."""
     score = record["scores"].get("dev", {}).get(record["metric"])
-    told = f"dev {record['metric']} {score:.4f}" if score is not None else "cut, not tuned"
+    untuned = "as the adapter has it" if record.get("factors") else "cut, not tuned"
+    told = f"dev {record['metric']} {score:.4f}" if score is not None else untuned
     total = record["base"]["parameters"]
     changed = f", {record['nnz']:,} of {total:,} parameters changed" if record["nnz"] else ""
     if record.get("factors"):

@@ -18,6 +18,7 @@ from edgediff.pack import pack
 from edgediff.runtime import Tokens, load_session
 from edgediff.score import load_task, read_rows
 from edgediff.train import Settings, extract
+from edgediff_cli.show import record_text
 
 WEIGHTS = "adapter_model.safetensors"
 
@@ -84,6 +85,7 @@ def test_a_diff_of_an_adapter_answers_as_the_adapted_model(
     assert np.abs(found - wanted).max() < 0.01 * np.abs(without - wanted).max()
     assert (record["method"], record["nnz"] > 0) == ("extract", options.get("bias") == "all")
     assert record["factors"] == sum(product.size for product in diff.products) > 0
+    assert record_text(record).startswith("colours, as the adapter has it, ")
 
 
 def test_an_adapter_is_packed_at_four_bits_a_number(tiny_model, tiny_base, tiny_task, tmp_path):

@@ -46,7 +46,7 @@ def _tasks(results: Results) -> Table:
                 "file, KB": f"{about['file_bytes'] / 1000:.1f}",
                 "of it head, KB": f"{about['head_bytes'] / 1000:.1f}",
                 "changed parameters": f"{about['nnz']:,}",
-                "density": f"{about['nnz'] / about['base_parameters']:.2%}",
+                "density": f"{about['density']:.2%}",
                 "bits each": f"{about['bits_per_nonzero']:.2f}",
                 "of it index": f"{about['bits_per_index']:.2f}",
                 "of it value": f"{about['bits_per_value']:.2f}",

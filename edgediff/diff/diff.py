@@ -142,8 +142,8 @@ class Diff:
 
     @property
     def density(self) -> float:
-        """`size` over the encoder's parameter count."""
-        return self.size / self.base.parameters
+        """The share of the encoder's parameters that are changed one by one."""
+        return self.nnz / self.base.parameters
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

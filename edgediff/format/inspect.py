@@ -20,8 +20,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
     """A description of the file `path` in plain values, from its headers and section META alone.
 
     It is quick enough for a catalogue of tasks, and finds a file that was cut; `read_dpf` checks every byte.
-    `nnz` counts single entries, `factors` the numbers of products, and `density` both. Bits per nonzero count
-    the whole file but head and products; bits per index, per value and per factor count their sections.
+    `nnz` counts single entries, `density` is their share of all, `factors` counts the numbers of products.
+    Bits per nonzero count the whole file but head and products; the other bits count their sections.
 
     Raises:
         FormatError: the file is missing or breaks a rule of the format; the text names the file.
@@ -48,7 +48,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "file_bytes": size,
         "nnz": nnz,
         "factors": factors,
-        "density": (nnz + factors) / meta.base.parameters,
+        "density": nnz / meta.base.parameters,
         "bits_per_nonzero": bits_per(nnz, size - length["HEAD"] - length.get("PROD", 0)),
         "bits_per_index": bits_per(nnz, length["INDX"]),
         "bits_per_value": bits_per(nnz, length["VALS"]),
