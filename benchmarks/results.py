@@ -22,10 +22,12 @@ PLOT = PAGE.with_name("frontier.svg")
 TABLE = re.compile(r"(<!-- (results|peers) -->\n).*?(\n<!-- end of \2 -->)", re.DOTALL)
 PEERS = RESULTS.parent / "peers.json"
 PEERS_IN_README = (
+    "edgediff, the default",
     "edgediff, 0.5 %",
     "edgediff, 0.1 %",
     "fine-tuned, whole",
     "fine-tuned, whole, int8",
+    "LoRA, rank 1, as a .dpf file",
     "LoRA, rank 1, merged",
     "LoRA, rank 1, .onnx_adapter in one session",
 )

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -21,11 +22,24 @@ from benchmarks.peers.whole import (
     write_whole,
     write_zstd_patch,
 )
-from benchmarks.runs import DENSITY, Run, Runs
-from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE
+from benchmarks.runs import Run, Runs, task_definition
+from benchmarks.shipped import as_diff
+from edgediff.format import write_dpf
+from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
+from edgediff.pack import quantise
 from edgediff.runtime import open_base
-from edgediff.train import Method
+from edgediff.train import Method, Settings
 
+_SETTINGS = Settings()
+DEFAULT = Run(
+    "",
+    _SETTINGS.method,
+    _SETTINGS.kept_share,
+    rank=_SETTINGS.product_rank or 0,
+    bits=_SETTINGS.value_bits or 0,
+)
+ADAPTER_BITS = 4
+"""What `edgediff extract` has an adapter packed at."""
 LORA_RANKS = (1, 4, 8)
 SHIRA_RANK = 3  # 126,720 entries of MiniLM; a rank of 2 would have 84,480, and ours has 113,566
 WHOLE = "fine-tuned, whole"
@@ -43,18 +57,21 @@ class Rows:
     def all(self) -> list[Peer]:
         """Ours first."""
         return [
-            self._diff("edgediff, 0.5 %", Method.EARLY),
-            self._diff("edgediff, 0.5 %, values in 3 bits", Method.EARLY, bits=3),
-            self._diff("edgediff, 0.1 %", Method.EARLY, density=0.001),
-            self._diff("BitFit, as a .dpf file", Method.BITFIT),
+            self._diff("edgediff, the default", DEFAULT),
+            self._diff("edgediff, 0.5 %", Run("", Method.EARLY)),
+            self._diff("edgediff, 0.1 %", Run("", Method.EARLY, density=0.001)),
+            self._diff("BitFit, as a .dpf file", Run("", Method.BITFIT)),
             *self._tuned(),
             *(peer for rank in LORA_RANKS for peer in self._lora(rank)),
             self._shira(),
         ]
 
-    def _diff(self, name: str, method: Method, density: float = DENSITY, bits: int | None = None) -> Peer:
-        best = {task: self._runs.best(Run(task, method, density)) for task in self.tasks}
-        files = {task: self._runs.packed(run, bits) for task, run in best.items()}
+    def _diff(self, name: str, row: Run) -> Peer:
+        best = {task: self._runs.best(replace(row, task=task)) for task in self.tasks}
+        return self._patched_live(name, {task: self._runs.packed(run) for task, run in best.items()})
+
+    def _patched_live(self, name: str, files: dict[str, Path]) -> Peer:
+        """Packed diffs on one open base."""
 
         def opened(tasks: list[str]) -> Logits:
             base = open_base(self._runs.bundle, threads=1, cache=self._files / "cache")
@@ -122,9 +139,20 @@ class Rows:
             )
 
         return [
+            self._patched_live(f"LoRA, rank {rank}, as a .dpf file", self._packed(trained)),
             self._as_merged(f"LoRA, rank {rank}, merged", trained),
             Peer(f"LoRA, rank {rank}, .onnx_adapter in one session", adapters, opened, reopen=False),
         ]
+
+    def _packed(self, trained: dict[str, Path]) -> dict[str, Path]:
+        """The LoRA adapters of each RUN folder as a diff."""
+        base = read_manifest(self._runs.bundle).base
+
+        def write(task: str, path: Path) -> None:
+            diff = as_diff(load_file(trained[task] / TRAINED), base, task_definition(task))
+            write_dpf(path, quantise(diff, ADAPTER_BITS))
+
+        return {task: self._once(f"{run.name}.dpf", partial(write, task)) for task, run in trained.items()}
 
     def _shira(self) -> Peer:
         return self._as_merged(f"SHiRA, rank {SHIRA_RANK}, merged", self._trained(Method.SHIRA, SHIRA_RANK))
