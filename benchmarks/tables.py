@@ -28,7 +28,7 @@ NAMES = {
     Method.EARLY: "mask of a short dense run (`early`)",
     Method.EARLY_LOW_RANK: "entries and low rank, the default (`early-low-rank`)",
 }
-SIZES = (8, 16, 24, 32, 40, 64, 128, 256)
+SIZES = (10, 16, 24, 32, 40, 64, 128, 256)
 """Thousands of bytes."""
 PAPER = {
     Method.FULL: 80.6,

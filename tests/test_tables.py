@@ -45,7 +45,7 @@ def test_a_mean_is_of_all_tasks_or_none(runs):
 
 def test_the_best_that_fits_is_of_its_kind_and_of_all_tasks(runs):
     best = tables.sizes(runs).set_index("size")
-    assert list(best.loc["8 KB"]) == ["", "", ""]
+    assert list(best.loc["10 KB"]) == ["", "", ""]
     assert list(best.loc["24 KB"]) == ["86.00: lora, rank 1, packed as a diff, 4 bits", "80.00: bitfit", ""]
     assert best.loc["40 KB", "diffs"] == "88.00: early-low-rank, rank 1, 3 bits, 0.05%"
     assert best.loc["128 KB", "adapters"] == "87.00: lora, rank 1, 16 bits"
