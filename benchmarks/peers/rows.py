@@ -63,7 +63,8 @@ class Rows:
             self._diff("BitFit, as a .dpf file", Run("", Method.BITFIT)),
             *self._tuned(),
             *(peer for rank in LORA_RANKS for peer in self._lora(rank)),
-            self._shira(),
+            self._as_merged(f"SHiRA, rank {SHIRA_RANK}, merged", self._trained(Method.SHIRA, SHIRA_RANK)),
+            self._as_merged("IA3, merged", self._trained(Method.IA3)),
         ]
 
     def _diff(self, name: str, row: Run) -> Peer:
@@ -153,9 +154,6 @@ class Rows:
             write_dpf(path, quantise(diff, ADAPTER_BITS))
 
         return {task: self._once(f"{run.name}.dpf", partial(write, task)) for task, run in trained.items()}
-
-    def _shira(self) -> Peer:
-        return self._as_merged(f"SHiRA, rank {SHIRA_RANK}, merged", self._trained(Method.SHIRA, SHIRA_RANK))
 
     def _as_merged(self, name: str, trained: dict[str, Path]) -> Peer:
         """Adapters that ship as PEFT saves them, and run merged."""
