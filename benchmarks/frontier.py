@@ -20,7 +20,8 @@ LOW_RANK = "low rank as a diff (low-rank): 2, 3, 4 bits"
 ENTRIES = "entries (early): 0.1, 0.25, 0.5 %"
 PACKED_LORA = "LoRA of rank 1, packed as a diff: 4, 5, 6 bits"
 LORA = "LoRA of rank 1: 4, 8, 16, 32 bits"
-LARGER_LORA = "LoRA of ranks 4, 8: 32 bits"
+LARGER_PACKED_LORA = "LoRA of higher ranks, packed as a diff"
+LARGER_LORA = "LoRA of higher ranks"
 IA3 = "IA3: 4, 8, 16, 32 bits"
 BITFIT = "BitFit"
 SHIRA = "SHiRA"
@@ -31,6 +32,7 @@ LOOKS = {
     ENTRIES: ("o", "tab:blue"),
     PACKED_LORA: ("s", "tab:green"),
     LORA: ("^", "tab:green"),
+    LARGER_PACKED_LORA: ("s", "tab:olive"),
     LARGER_LORA: ("^", "tab:olive"),
     IA3: ("v", "tab:purple"),
     BITFIT: ("D", "tab:brown"),
@@ -82,7 +84,7 @@ def _line(run: Mapping[str, Any]) -> str:
         case Method.EARLY if plain:
             return ENTRIES
         case Method.LORA if run["packed"]:
-            return PACKED_LORA
+            return PACKED_LORA if run["rank"] == 1 else LARGER_PACKED_LORA
         case Method.LORA:
             return LORA if run["rank"] == 1 else LARGER_LORA
         case method:
@@ -102,5 +104,5 @@ def _draw(panel: Any, name: str, points: pd.DataFrame) -> None:
         panel.errorbar(
             points["bytes"], points["score"], points["spread"], color=colour, marker=marker,
             markersize=9 if name == DEFAULT else 5, capsize=2, elinewidth=1,
-            linewidth=0 if name in (OTHERS, LARGER_LORA) else 1, label=name,
+            linewidth=0 if name in (OTHERS, LARGER_PACKED_LORA, LARGER_LORA) else 1, label=name,
         )  # fmt: skip
