@@ -77,7 +77,7 @@ def demo(
         settings=SETTINGS,
         progress=progress,
     )
-    share = record["nnz"] / record["base"]["parameters"]
+    share = record["density"]
     say(f"  {record['nnz']:,} parameters changed, {share:.2%}; products of {record['factors']:,} numbers")
 
     say(f"$ edgediff pack {run_folder} {dpf}")
