@@ -24,12 +24,12 @@ PEERS = RESULTS.parent / "peers.json"
 PEERS_IN_README = (
     "edgediff, the default",
     "edgediff, 0.5 %",
-    "edgediff, 0.1 %",
     "fine-tuned, whole",
     "fine-tuned, whole, int8",
     "LoRA, rank 1, as a .dpf file",
     "LoRA, rank 1, merged",
     "LoRA, rank 1, .onnx_adapter in one session",
+    "IA3, .onnx_adapter in one session",
 )
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -1,6 +1,6 @@
 """What people use instead, side by side: bytes, score, switch, run and memory, on one base and the same rows.
 
-    python -m benchmarks.peers --data FOLDER [--tasks sst2 mrpc] [--rows N] [--epochs E]
+    python -m benchmarks.peers --data FOLDER [--tasks mrpc stsb] [--rows N] [--epochs E]
 
 What is missing is trained first, each method at the rate that did best in `benchmarks/results/scores` or else
 the first that `benchmarks.reproduce` would try; a stopped training goes on. Then all are measured in turns on
@@ -39,7 +39,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--tasks", nargs="+", default=["sst2", "mrpc"])
+    parser.add_argument("--tasks", nargs="+", default=["mrpc", "stsb"])
     parser.add_argument("--work", type=Path, default=WORK)
     parser.add_argument("--out", type=Path, default=RESULTS.parent / "peers.json")
     parser.add_argument("--rows", type=int, help="train on so many rows only")

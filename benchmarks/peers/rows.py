@@ -9,12 +9,21 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from benchmarks.peers.lora_session import active_adapter, write_adapter, write_lora_graph
+from benchmarks.peers.adapter_session import (
+    Values,
+    active_adapter,
+    ia3_values,
+    lora_values,
+    write_adapter,
+    write_ia3_graph,
+    write_lora_graph,
+)
 from benchmarks.peers.peer import Feeds, Logits, Peer
 from benchmarks.peers.sessions import a_session_each, head_inputs, session_of
 from benchmarks.peers.whole import (
     apply_fp16_difference,
     apply_zstd_patch,
+    ia3_factors,
     lora_matrices,
     tuned_weights,
     write_fp16_difference,
@@ -29,6 +38,7 @@ from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, read_manifest
 from edgediff.pack import quantise
 from edgediff.runtime import open_base
 from edgediff.train import Method, Settings
+from edgediff.train.extract import ADAPTER_BITS
 
 _SETTINGS = Settings()
 DEFAULT = Run(
@@ -38,8 +48,6 @@ DEFAULT = Run(
     rank=_SETTINGS.product_rank or 0,
     bits=_SETTINGS.value_bits or 0,
 )
-ADAPTER_BITS = 4
-"""What `edgediff extract` has an adapter packed at."""
 LORA_RANKS = (1, 4, 8)
 SHIRA_RANK = 3  # 126,720 entries of MiniLM; a rank of 2 would have 84,480, and ours has 113,566
 WHOLE = "fine-tuned, whole"
@@ -59,12 +67,11 @@ class Rows:
         return [
             self._diff("edgediff, the default", DEFAULT),
             self._diff("edgediff, 0.5 %", Run("", Method.EARLY)),
-            self._diff("edgediff, 0.1 %", Run("", Method.EARLY, density=0.001)),
             self._diff("BitFit, as a .dpf file", Run("", Method.BITFIT)),
             *self._tuned(),
             *(peer for rank in LORA_RANKS for peer in self._lora(rank)),
             self._as_merged(f"SHiRA, rank {SHIRA_RANK}, merged", self._trained(Method.SHIRA, SHIRA_RANK)),
-            self._as_merged("IA3, merged", self._trained(Method.IA3)),
+            *self._ia3(),
         ]
 
     def _diff(self, name: str, row: Run) -> Peer:
@@ -124,26 +131,43 @@ class Rows:
 
     def _lora(self, rank: int) -> list[Peer]:
         trained = self._trained(Method.LORA, rank)
-        heads = self._heads(trained)
         matrices = {task: lora_matrices(load_file(run / TRAINED)) for task, run in trained.items()}
+        graph = self._once("lora", partial(write_lora_graph, self._runs.bundle, matrices[self.tasks[0]]))
+        values = {task: lora_values(found) for task, found in matrices.items()}
+        return [
+            self._patched_live(f"LoRA, rank {rank}, as a .dpf file", self._packed(trained)),
+            self._as_merged(f"LoRA, rank {rank}, merged", trained),
+            self._in_one_session(f"LoRA, rank {rank}", trained, graph, values),
+        ]
+
+    def _ia3(self) -> list[Peer]:
+        trained = self._trained(Method.IA3)
+        factors = {task: ia3_factors(load_file(run / TRAINED)) for task, run in trained.items()}
+        graph = self._once("ia3", partial(write_ia3_graph, self._runs.bundle, factors[self.tasks[0]]))
+        values = {task: ia3_values(found) for task, found in factors.items()}
+        return [
+            self._as_merged("IA3, merged", trained),
+            self._in_one_session("IA3", trained, graph, values),
+        ]
+
+    def _in_one_session(
+        self, name: str, trained: dict[str, Path], graph: Path, values: dict[str, Values]
+    ) -> Peer:
+        """Adapters as onnxruntime has them, beside one base."""
+        heads = self._heads(trained)
         adapters = {
-            task: self._once(f"{trained[task].name}.onnx_adapter", partial(write_adapter, found))
-            for task, found in matrices.items()
+            task: self._once(f"{trained[task].name}.onnx_adapter", partial(write_adapter, own))
+            for task, own in values.items()
         }
-        layers = list(matrices[self.tasks[0]])
-        graph = self._once("lora", partial(write_lora_graph, self._runs.bundle, layers)) / MODEL_FILE
 
         def opened(tasks: list[str]) -> Logits:
-            session, active = session_of(graph), {task: active_adapter(adapters[task]) for task in tasks}
+            session = session_of(graph / MODEL_FILE)
+            active = {task: active_adapter(adapters[task]) for task in tasks}
             return lambda task, feeds: np.asarray(
                 session.run(["logits"], {**feeds, **heads[task]}, active[task][0])[0]
             )
 
-        return [
-            self._patched_live(f"LoRA, rank {rank}, as a .dpf file", self._packed(trained)),
-            self._as_merged(f"LoRA, rank {rank}, merged", trained),
-            Peer(f"LoRA, rank {rank}, .onnx_adapter in one session", adapters, opened, reopen=False),
-        ]
+        return Peer(f"{name}, .onnx_adapter in one session", adapters, opened, reopen=False)
 
     def _packed(self, trained: dict[str, Path]) -> dict[str, Path]:
         """The LoRA adapters of each RUN folder as a diff."""

@@ -37,8 +37,7 @@ def merged_weights(bundle: Path, trained: Weights) -> dict[str, NDArray[np.float
         merged[f"{layer}.weight"] = np.array(base[f"{layer}.weight"])
         rows, columns = trained[f"{layer}.shira_indices"]
         merged[f"{layer}.weight"][rows, columns] += trained[f"{layer}.shira_weight"]
-    for layer in _layers(trained, IA3_SUFFIX):
-        factors = trained[f"{layer}{IA3_SUFFIX}"]  # (outputs, 1), or (1, inputs) where inputs are rescaled
+    for layer, factors in ia3_factors(trained).items():
         merged[f"{layer}.weight"] = base[f"{layer}.weight"] * factors
         if len(factors) > 1:
             merged[f"{layer}.bias"] = base[f"{layer}.bias"] * factors[:, 0]
@@ -49,6 +48,11 @@ def lora_matrices(trained: Weights) -> dict[str, tuple[NDArray[np.float32], NDAr
     """A `(rank, inputs)` and B `(outputs, rank)` of each adapted layer."""
     layers = _layers(trained, ".lora_A.weight")
     return {layer: (trained[f"{layer}.lora_A.weight"], trained[f"{layer}.lora_B.weight"]) for layer in layers}
+
+
+def ia3_factors(trained: Weights) -> dict[str, NDArray[np.float32]]:
+    """By layer, `(outputs, 1)` of what it gives or `(1, inputs)` of what it takes."""
+    return {layer: trained[f"{layer}{IA3_SUFFIX}"] for layer in _layers(trained, IA3_SUFFIX)}
 
 
 def _layers(trained: Weights, suffix: str) -> list[str]:

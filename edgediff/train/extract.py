@@ -19,7 +19,7 @@ from edgediff.train.settings import Method, Settings
 from edgediff.train.train import train as train_task
 
 _log = logging.getLogger(__name__)
-_ADAPTER_BITS = 4
+ADAPTER_BITS = 4
 """A factor's number has so many unless `pack` is told otherwise: it was not learnt with fewer."""
 
 
@@ -74,7 +74,7 @@ def extract(
     definition = task if isinstance(task, Task) else load_task(task)
     encoder = load_encoder(model)
     if adapter:
-        settings = replace(settings, bits=settings.bits or _ADAPTER_BITS)
+        settings = replace(settings, bits=settings.bits or ADAPTER_BITS)
     diff = (_taken if adapter else _cut)(tuned, encoder, definition, settings)
     record = {
         "method": EXTRACT,
