@@ -3,8 +3,8 @@
 import contextlib
 import hashlib
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,23 +23,19 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the file cannot be written (no such folder, no permission, a full disk).
     """
+    part = _part(path)
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        part.chmod(0o666 & ~_umask())  # mkstemp makes private files; results are ordinary ones
         part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it has its name, or never came to be
+            part.unlink()
 
 
 @contextlib.contextmanager
@@ -54,14 +50,13 @@ def folder_atomic(path: Path, private: bool = False) -> Iterator[Path]:
     try:
         if path.exists():
             raise OutputError(f"{path} exists already: name a folder that does not exist, or remove it first")
-        part = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part"))
+        part = _part(path)
+        part.mkdir(0o700 if private else 0o777)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
     try:
         yield part
         _sync_tree(part)
-        if not private:
-            part.chmod(0o777 & ~_umask())
         part.rename(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -70,10 +65,10 @@ def folder_atomic(path: Path, private: bool = False) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _part(path: Path) -> Path:
+    """A name beside `path` that nobody has."""
+    # Not by `tempfile`, whose files are private: results are ordinary ones, as the umask leaves them.
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
 
 
 def _sync_tree(folder: Path) -> None:
