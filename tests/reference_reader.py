@@ -242,7 +242,7 @@ def read_task(value: Any, head: int) -> dict[str, Any]:
     optional = {"metric", "labels", "text_pair", "label", "answers", "max_length"}
     given = record(value, {"name", "text", "kind"}, optional, "task")
     kind = text(given["kind"], "task.kind")
-    demand(kind in METRICS, "task.kind is none of the four kinds")
+    demand(kind in METRICS, "task.kind is none of the five kinds")
     task: dict[str, Any] = {"kind": kind}
     for key in ("name", "text", "text_pair"):
         if key in given:

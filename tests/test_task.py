@@ -125,6 +125,8 @@ def test_question_answering_has_answers_in_place_of_labels():
         (PLAIN | {"labels": []}, "labels holds 0, a classification task has at least 2"),
         (PLAIN | {"labels": ["no", "yes", "no"]}, "labels holds a name twice"),
         (NUMBER | {"labels": ["no", "yes"]}, "a regression task has no labels"),
+        (NUMBER | {"labels": None}, "a regression task has no labels"),
+        (PLAIN | {"labels": None}, "labels is None, expected a list of texts"),
         (PLAIN | {"max_length": 2}, "max_length is 2, expected a whole number from 3 to 65535"),
         (PLAIN | {"max_length": 65536}, "max_length is 65536, expected"),
         (PLAIN | {"max_length": 64.0}, "max_length is 64.0, expected"),

@@ -97,7 +97,9 @@ class Task:
         metric = plain.pop("metric", allowed[0])
         if metric not in allowed:
             raise TaskError(f"{where}: metric is {metric!r:.80}, a {kind} task has {', '.join(allowed)}")
-        labels = _checked_labels(plain.pop("labels", None), kind, where)
+        if "labels" in plain and kind not in _NAMED:
+            raise TaskError(f"{where}: a {kind} task has no labels")
+        labels = _checked_labels(plain.pop("labels", ()), kind, where)
         other = "label" if kind is Kind.QUESTION_ANSWERING else "answers"
         if other in plain:
             raise TaskError(f"{where}: a {kind} task has no key {other!r}")
@@ -131,14 +133,10 @@ def _is_text(value: Any) -> bool:
 
 
 def _checked_labels(labels: Any, kind: Kind, where: str) -> tuple[str, ...]:
-    named = kind in _NAMED
-    if not named and labels is not None:
-        raise TaskError(f"{where}: a {kind} task has no labels")
-    labels = () if labels is None else labels
     if not isinstance(labels, list | tuple) or not all(_is_text(name) for name in labels):
         raise TaskError(f"{where}: labels is {labels!r:.80}, expected a list of texts")
     if len(set(labels)) != len(labels):
         raise TaskError(f"{where}: labels holds a name twice")
-    if named and len(labels) < 2:
+    if kind in _NAMED and len(labels) < 2:
         raise TaskError(f"{where}: labels holds {len(labels)}, a {kind} task has at least 2")
     return tuple(labels)

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from edgediff.diff import Diff, TensorDiff
-from edgediff.errors import FormatError, SettingError
+from edgediff.errors import SettingError
 from edgediff.files import write_atomic
 from edgediff.format.container import MAX_FILE_BYTES, join_sections, split_sections
 from edgediff.format.head import decode_head, encode_head
+from edgediff.format.header import reading
 from edgediff.format.metadata import ProductEntry, TensorEntry, decode_metadata, encode_metadata
 from edgediff.format.positions import decode_positions, encode_positions
 from edgediff.format.products import decode_products, encode_products
@@ -77,10 +78,5 @@ def read_dpf(path: str | Path) -> Diff:
         FormatError: the file is missing or breaks a rule of the format; the text names the file.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            return loads(file.read(MAX_FILE_BYTES + 1))  # one more byte is enough to be refused
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except FormatError as error:
-        raise type(error)(f"{path}: {error}") from error
+    with reading(path), path.open("rb") as file:
+        return loads(file.read(MAX_FILE_BYTES + 1))  # one more byte is enough to be refused

@@ -5,9 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgediff.errors import FormatError
-from edgediff.format.container import find_sections, read_section
-from edgediff.format.metadata import decode_metadata
+from edgediff.format.header import read_header
 
 
 def layer_of(name: str) -> str:
@@ -26,18 +24,8 @@ def inspect(path: str | Path) -> dict[str, Any]:
     Raises:
         FormatError: the file is missing or breaks a rule of the format; the text names the file.
     """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            sections = find_sections(file, size)
-            named = {section.name: section for section in sections}
-            meta = decode_metadata(read_section(file, named["META"]), products="PROD" in named)
-    except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror or error}") from error
-    except FormatError as error:
-        raise type(error)(f"{path}: {error}") from error
-    length = {name: section.length for name, section in named.items()}
+    header = read_header(path)
+    meta, length, size = header.metadata, header.lengths, header.file_bytes
     nnz = sum(entry.nnz for entry in meta.tensors)
     factors = sum(product.size for product in meta.products)
 

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,14 +9,13 @@ from typing import Any
 from edgediff.diff import Base, Diff, Task, as_matrix
 from edgediff.errors import FormatError, LimitError, SettingError, TaskError
 from edgediff.format.deflate import deflate, inflate
+from edgediff.format.fields import MAX_NUMEL, base_of, check_fields, is_shape
 
 MAX_METADATA_BYTES = 1 << 20
-MAX_NUMEL = 1 << 40
 MAX_NNZ = 1 << 26
 MAX_TENSORS = 4096
 MAX_RANK = 256
 MAX_FACTORS = 1 << 26
-MAX_DIMENSIONS = 8
 MAX_NAME_CHARACTERS = 512
 MAX_HEAD_VALUES = 1 << 24
 MAX_PROVENANCE_KEYS, MAX_PROVENANCE_KEY, MAX_PROVENANCE_VALUE = 64, 64, 1024
@@ -66,12 +64,11 @@ def encode_metadata(diff: Diff, entries: list[TensorEntry], products: list[Produ
     """Section META of `diff`, with the rows of its tables.
 
     Raises:
-        FormatError: a name, a shape or the provenance is not what the format holds.
+        SettingError: a name cannot be written.
+        FormatError: something in the diff is not what the format holds.
     """
-    _provenance(diff.provenance)
     tensors = [[entry.name, list(entry.shape), entry.nnz] for entry in entries]
     terms = [[product.name, list(product.shape), product.rank] for product in products]
-    _check_tables([_tensor(row) for row in tensors], [_product(row) for row in terms])
     plain = {
         "base": asdict(diff.base),
         "head": len(diff.head.bias),
@@ -88,7 +85,9 @@ def encode_metadata(diff: Diff, entries: list[TensorEntry], products: list[Produ
         raise LimitError(
             f"section META would have {len(encoded)} bytes, the format allows {MAX_METADATA_BYTES}"
         )
-    return deflate(encoded)
+    section = deflate(encoded)
+    decode_metadata(section, products=bool(products))  # what no reader takes is not written
+    return section
 
 
 def decode_metadata(data: bytes, products: bool) -> Metadata:
@@ -105,12 +104,12 @@ def decode_metadata(data: bytes, products: bool) -> Metadata:
         raise FormatError(f"section META is not UTF-8 JSON: {error}") from error
     fields = {"base": dict, "head": int, "provenance": dict, "task": dict, "tensors": list}
     fields |= {"products": list} if products else {}
-    _check_fields(plain, fields, "section META")
+    check_fields(plain, fields, "section META")
     try:
         task = Task.from_dict(plain["task"], "section META, task")
     except TaskError as error:
         raise FormatError(str(error)) from error
-    base = _base(plain["base"])
+    base = base_of(plain["base"], "section META, base")
     if plain["head"] != task.outputs or plain["head"] * base.width > MAX_HEAD_VALUES:
         raise FormatError(
             f"section META: the head has {plain['head']} rows, the task needs {task.outputs},"
@@ -130,26 +129,6 @@ def decode_metadata(data: bytes, products: bool) -> Metadata:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not a number of JSON")
-
-
-def _check_fields(plain: Any, fields: dict[str, type], where: str) -> None:
-    if not isinstance(plain, dict) or plain.keys() != fields.keys():
-        raise FormatError(f"{where}: expected an object with the fields {', '.join(fields)}")
-    for name, kind in fields.items():
-        if type(plain[name]) is not kind:
-            raise FormatError(f"{where}: {name} is {plain[name]!r:.60}, expected {kind.__name__}")
-
-
-def _base(plain: dict[str, Any]) -> Base:
-    fields = {"name": str, "fingerprint": str, "parameters": int, "width": int}
-    _check_fields(plain, fields, "section META, base")
-    if not re.fullmatch("[0-9a-f]{64}", plain["fingerprint"]):
-        raise FormatError("section META, base: the fingerprint is not 64 hexadecimal digits")
-    if not 0 < plain["parameters"] <= MAX_NUMEL or not 0 < plain["width"] <= 1 << 20:
-        raise FormatError(
-            f"section META, base: {plain['parameters']} parameters, head width {plain['width']}"
-        )
-    return Base(**plain)
 
 
 def _provenance(plain: dict[str, Any]) -> dict[str, str]:
@@ -206,7 +185,7 @@ def _row(row: Any, wrong: str) -> tuple[str, tuple[int, ...], int]:
     name, shape, count = row
     if not 0 < len(name) <= MAX_NAME_CHARACTERS:
         raise FormatError(f"section META: a tensor's name has {len(name)} characters")
-    if not 0 < len(shape) <= MAX_DIMENSIONS or not all(type(size) is int and size > 0 for size in shape):
+    if not is_shape(shape):
         raise FormatError(f"tensor {name!r}: {shape!r:.60} is no shape")
     if math.prod(shape) > MAX_NUMEL:  # without all the digits of any number
         raise FormatError(f"tensor {name!r} has more than {MAX_NUMEL} entries")

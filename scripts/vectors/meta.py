@@ -194,6 +194,13 @@ def _wrong_kinds() -> list[Vector]:
         ("labels-none", "a classification with no label and no row", TOY.replace('"no","yes"', ""), 0),
         ("labels-regression", "a regression with labels", _with(REGRESSION, '"labels":["a","b"]'), 1),
         ("labels-regression-empty", "a regression with no label listed", _with(REGRESSION, '"labels":[]'), 1),
+        ("labels-regression-null", "a regression with labels of null", _with(REGRESSION, '"labels":null'), 1),
+        (
+            "labels-answering-null",
+            "question answering with labels of null",
+            _with(ANSWERING, '"labels":null'),
+            2,
+        ),
         ("labels-answering", "question answering with labels", _with(ANSWERING, '"labels":["a","b"]'), 2),
         ("label-answering", "question answering with `label`", _with(ANSWERING, '"label":"label"'), 2),
         ("answers-regression", "a regression with `answers`", _with(REGRESSION, '"answers":"a"'), 1),
