@@ -23,7 +23,8 @@ def eval(
     result = eval(base, dpf, data)
     if as_json:
         plain = asdict(result)
-        typer.echo(json.dumps(plain | plain.pop("scores")))
+        scores = plain.pop("scores")
+        typer.echo(json.dumps(plain | scores))
         return
     for name, value in result.scores.items():
         typer.echo(f"{name:<22} {value:.4f}")

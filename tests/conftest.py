@@ -5,6 +5,7 @@ import random
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import transformers
@@ -48,6 +49,14 @@ QUICK = Settings(
 )
 ONE_ROW = 1.01 / 60
 """What one row of the tiny task's dev rows counts."""
+
+
+def held(live, name, size):
+    """What a live session holds of a parameter, in the base's order."""
+    located = live.locate(live.places.find(name, np.arange(size)))
+    values = np.empty(size, np.float32)
+    values[located.which] = live.held(located.where)
+    return values
 
 
 @pytest.fixture(scope="session", autouse=True)

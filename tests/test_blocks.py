@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgediff.diff import Product
-from edgediff.runtime.layout import find_blocks
+from edgediff.runtime.blocks import find_blocks
 
 
 def _product(shape, rank, seed=0):

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import pytest
 from diffs import made_diff, made_task
 from test_cli import call
 
-from edgediff.diff import Base
+from edgediff.diff import Base, Kind, Metric, Task
 from edgediff.format import write_dpf
 from edgediff.format.bundle import read_manifest
 from edgediff.runtime import doctor
@@ -87,8 +88,6 @@ def test_a_missing_or_shorter_file_of_the_bundle_is_one_verdict(bundle, examine)
     [
         ({"offset": 4}, "lies elsewhere in model.onnx than base.json states"),
         ({"initializer": "none"}, "has no initializer 'none'"),
-        ({"shape": [7]}, "does not lie in weights.bin"),
-        ({"offset": 1 << 40}, "does not lie in weights.bin"),
     ],
 )
 def test_a_manifest_whose_map_is_wrong_is_found(change, part, bundle, examine):
@@ -107,6 +106,15 @@ def test_a_truncated_file_is_found_and_the_next_one_is_checked(file, examine, tm
     assert [level for level, subject in levels if subject == str(cut)] == ["wrong"]
     assert {level for level, subject in levels if subject == str(file)} == {"ok"}
     assert "get or pack the file again" in text
+
+
+def test_a_task_that_cannot_be_asked_hurts_no_other_verdict(file, examine, tiny_base, tmp_path):
+    short = Task("short", Kind.QUESTION_ANSWERING, "question", "context", None, (), Metric.F1, "answers", 12)
+    write_dpf(tmp_path / "short.dpf", made_diff(tiny_base, short))
+    levels, text = examine(tmp_path / "short.dpf", file)
+    assert ("wrong", str(tmp_path / "short.dpf")) in levels
+    assert re.search(r"session mode: .*question", text)
+    assert {level for level, subject in levels if subject == str(file)} == {"ok"}
 
 
 def test_a_file_of_another_base_is_found_with_both_fingerprints(tiny_base, examine, tmp_path):

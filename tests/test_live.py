@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from conftest import save_tiny_model
+from conftest import held, save_tiny_model
 from transformers import AutoModel
 
 from edgediff.errors import BundleError
@@ -46,7 +46,7 @@ def image(tiny_base, manifest, tmp_path_factory):
 def _bits(session, tiny_base, manifest):
     """Whether the session holds each parameter of the base bit for bit."""
     return all(
-        session.read(session.places.find(name, np.arange(value.size))).tobytes() == value.tobytes()
+        held(session, name, value.size).tobytes() == value.tobytes()
         for name, value in base_values(tiny_base, manifest).items()
     )
 
@@ -243,6 +243,13 @@ def test_an_image_that_something_else_maps_has_no_live_session(image):
     ):
         LiveSession(*image, 1)
     LiveSession(*image, 1)
+
+
+def test_files_of_any_name_may_be_mapped_beside_the_image(image, tmp_path):
+    strange = tmp_path / "a\u2028b\x0c\x85 c\nd"
+    strange.write_bytes(b"x")
+    with strange.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ):
+        LiveSession(*image, 1)
 
 
 def test_what_was_mapped_before_is_not_taken_for_the_new_sessions():

@@ -1,6 +1,7 @@
 """One base, many tasks: live mode and session mode say the same, bit for bit."""
 
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -10,12 +11,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import held
 from diffs import made_diff, made_task
 
 from edgediff.diff import Diff, Head, Kind, Metric, Task, TensorDiff
 from edgediff.encoder import load_encoder
-from edgediff.errors import BaseMismatchError, DataError, FormatError, SettingError, TaskError
-from edgediff.format import write_dpf
+from edgediff.errors import BaseMismatchError, BundleError, DataError, FormatError, SettingError, TaskError
+from edgediff.format import dumps, write_dpf
 from edgediff.format.bundle import read_manifest
 from edgediff.pack import quantise
 from edgediff.runtime import LabelledWord, LabelledWords, Tokens, load_session, open_base, run
@@ -81,10 +83,8 @@ def test_after_random_switches_the_image_holds_the_bases_values_bit_for_bit(mini
             chosen = generator.choice(["first", "second", "third"], generator.integers(1, 4), replace=False)
             live.activate(list(chosen))
         live.deactivate()
-        places, values = live._mode._live.places, base_values(minilm_base, manifest)
-        for name, value in values.items():
-            held = live._mode._live.read(places.find(name, np.arange(value.size)))
-            assert np.array_equal(held.view(np.uint32), value.reshape(-1).view(np.uint32)), name
+        for name, value in base_values(minilm_base, manifest).items():
+            assert held(live._mode._live, name, value.size).tobytes() == value.tobytes(), name
 
 
 def test_a_task_answers_texts(minilm_base, files, cache):
@@ -328,8 +328,56 @@ def test_a_file_that_became_another_task_since_it_was_added_is_refused(tiny, tin
     write_dpf(path, made_diff(tiny_base, made_task("changing")))
     tiny.add(path)
     write_dpf(path, made_diff(tiny_base, made_task("changing", labels=("no", "yes", "maybe"))))
-    with pytest.raises(TaskError, match="another task than when it was added"):
+    with pytest.raises(TaskError, match="another file than was added: remove the task, add it again"):
         tiny.run("changing", ["red"])
+
+
+@pytest.mark.parametrize("mode", ["live", "session"])
+def test_a_file_that_was_replaced_never_gives_its_head_to_the_old_weights(mode, tiny_base, cache, tmp_path):
+    files = [tmp_path / "one.dpf", tmp_path / "two.dpf"]
+    for seed, file in enumerate(files):
+        write_dpf(file, made_diff(tiny_base, made_task(file.stem), seed))
+    with _opened(tiny_base, files, cache, mode) as base:
+        before = base.run("one", ["red"])
+        write_dpf(files[0], made_diff(tiny_base, made_task("one"), seed=2))
+        with pytest.raises(TaskError, match=r"one\.dpf is another file than was added"):
+            base.overlap(["one", "two"])
+        assert base.run("one", ["red"]) == before
+        base.remove("one")
+        base.add(files[0])
+        assert base.run("one", ["red"]) != before
+
+
+def test_a_file_is_found_wherever_the_process_is_by_then(tiny_base, cache, tmp_path, monkeypatch):
+    monkeypatch.chdir(tiny_base.parent)
+    write_dpf(tmp_path / "one.dpf", made_diff(tiny_base, made_task("one")))
+    with open_base(tiny_base.name, mode="session", cache=cache) as base:
+        base.add(os.path.relpath(tmp_path / "one.dpf"))
+        monkeypatch.chdir("/")
+        assert base.run("one", ["red"])[0].label in ("no", "yes")
+
+
+def test_a_head_of_another_width_is_refused(tiny, tiny_base, tmp_path):
+    diff = made_diff(tiny_base, made_task("wide"))
+    head = Head(np.zeros((2, 16), np.float32), np.zeros(2, np.float32))
+    write_dpf(tmp_path / "wide.dpf", replace(diff, base=replace(diff.base, width=16), head=head))
+    with pytest.raises(BaseMismatchError, match=r"wide\.dpf has a head of width 16, the base .* has 32"):
+        tiny.add(tmp_path / "wide.dpf")
+
+
+def test_what_onnxruntime_cannot_run_is_one_sentence(tiny):
+    with pytest.raises(BundleError, match=r"^onnxruntime cannot run the base: [^\n]+$"):
+        tiny.logits("one", TOKENS | {"input_ids": TOKENS["input_ids"].astype(np.float32)})
+
+
+def test_a_file_for_another_base_is_refused_by_its_header_alone(tiny, tiny_base, tmp_path):
+    diff = made_diff(tiny_base, ONE)
+    first = replace(diff.tensors[0], shape=(*diff.tensors[0].shape, 2))
+    data = bytearray(dumps(replace(diff, tensors=(first, *diff.tensors[1:]))))
+    data[-100:] = bytes(100)  # nobody can decode it
+    (tmp_path / "other.dpf").write_bytes(data)
+    with pytest.raises(BaseMismatchError, match="of shape"):
+        tiny.add(tmp_path / "other.dpf")
 
 
 def test_a_file_that_is_damaged_or_of_another_base_hurts_no_other_task(tiny, tiny_base, kinds, tmp_path):

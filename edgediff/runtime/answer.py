@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgediff.diff import Kind, Task
 from edgediff.errors import DataError
-from edgediff.runtime.session import SessionTask
+from edgediff.runtime.session import SessionTask, run_session
 from edgediff.runtime.tokens import Tokens
 from edgediff.tokens import Feature, Span, best_span, first_tokens, join_words, split_words
 
@@ -96,10 +96,10 @@ def takes_two(task: Task) -> bool:
 
 
 def check_texts(task: Task, texts: Sequence[str], pairs: Sequence[str] | None) -> None:
-    """Check that a task for one text gets one, and a task for two gets two.
+    """Check that a task for one text gets one, a task for two gets two, and that they are texts.
 
     Raises:
-        DataError: it does not.
+        DataError: it does not, or they are not.
     """
     if isinstance(texts, str) or isinstance(pairs, str):
         raise DataError("found one text, expected a list of texts")
@@ -108,6 +108,16 @@ def check_texts(task: Task, texts: Sequence[str], pairs: Sequence[str] | None) -
         raise DataError(f"task {task.name!r} takes {wanted}, found {found}")
     if pairs is not None and len(pairs) != len(texts):
         raise DataError(f"found {len(texts)} texts and {len(pairs)} second texts, expected as many of both")
+    for row, text in enumerate((*texts, *(pairs or ()))):
+        where = f"text {row % len(texts) + 1}"
+        if not isinstance(text, str):
+            raise DataError(f"{where} is {text!r:.80}, expected a text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"{where} has a character that UTF-8 cannot hold, {text[error.start]!r}"
+            ) from error
 
 
 def feature_logits(
@@ -120,7 +130,7 @@ def feature_logits(
     """
 
     def run(feeds: Mapping[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        return np.asarray(session.run([task.output], {**feeds, **task.feeds})[0])
+        return run_session(session, task.definition, feeds, task.feeds)
 
     return _in_batches(run, task.definition, tokens, features)
 

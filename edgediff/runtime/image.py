@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgediff.errors import BundleError
 from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, Manifest, read_parameter
+from edgediff.runtime.asking import asking
 from edgediff.runtime.initializers import Initializer, read_initializers
 
 IMAGE_FILE = "image.bin"
@@ -66,11 +67,8 @@ def build_image(bundle: Path, folder: Path, values: dict[str, NDArray[np.float32
     arrays = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in (values or {}).values()]
     if values:
         options.add_external_initializers(list(values), arrays)
-    try:
+    with asking(f"make an image of {bundle}"):
         onnxruntime.InferenceSession(bundle / MODEL_FILE, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class but this
-        reason = str(error).strip().split("\n")[0]
-        raise BundleError(f"onnxruntime cannot make an image of {bundle}: {reason}") from error
     return read_image(folder)
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from edgediff.errors import BundleError
 from edgediff.format.bundle import MODEL_FILE
+from edgediff.runtime.asking import asking
 from edgediff.runtime.image import IMAGE_FILE
 from edgediff.runtime.places import Places
 
@@ -111,13 +112,6 @@ class LiveSession:
             raise BundleError("onnxruntime maps only a part of its image")
         return located
 
-    def read(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """The weights at `places` of the image."""
-        located = self.locate(places)
-        values = np.empty(len(places), np.float32)
-        values[located.which] = self.held(located.where)
-        return values
-
     def held(self, where: NDArray[np.uint32]) -> NDArray[np.float32]:
         """The weights, one for each of `Located.where`."""
         return self._floats[where]
@@ -177,7 +171,8 @@ def mappings(path: Path) -> list[Mapping]:
         BundleError: this system does not tell, or the file is mapped other than writable and private.
     """
     try:
-        lines = os.fsdecode(MAPPINGS.read_bytes()).splitlines()
+        # By line feeds alone, the only line ends that the kernel escapes in names.
+        lines = os.fsdecode(MAPPINGS.read_bytes()).rstrip("\n").split("\n")
     except OSError as error:
         raise BundleError(f"this system has no {MAPPINGS}: {error.strerror or error}") from error
     found = []
@@ -241,8 +236,5 @@ def _open(model: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
-    try:
+    with asking("open its own image"):
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors have no common class but this
-        reason = str(error).strip().split("\n")[0]
-        raise BundleError(f"onnxruntime cannot open its own image: {reason}") from error

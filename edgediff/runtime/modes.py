@@ -11,7 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edgediff.diff import Diff, Product
-from edgediff.runtime.layout import Block, find_blocks
+from edgediff.runtime.blocks import Block, find_blocks
 from edgediff.runtime.session import load_session
 
 if TYPE_CHECKING:  # it needs a system with fcntl, which session mode does not
@@ -26,11 +26,14 @@ class Mode(ABC):
 
     Attributes:
         name: "live" or "session".
-        session: the session to run, with the active diff in its weights.
     """
 
     name: str
-    session: onnxruntime.InferenceSession
+
+    @property
+    @abstractmethod
+    def session(self) -> onnxruntime.InferenceSession:
+        """The session to run, with the active diff in its weights."""
 
     @abstractmethod
     def prepare(self, key: str, diff: Diff) -> None:
@@ -96,13 +99,17 @@ class LiveMode(Mode):
 
     def __init__(self, live: "LiveSession") -> None:
         self._live = live
-        self.session = live.session
         self._placed: dict[str, _Placed] = {}
         self._active: _Placed | None = None
         self._blocks: dict[tuple[tuple[int, ...], int | None], list[Block]] = {}
         # Room for the indices of one diff, and for a block of a product: new memory would cost more.
         self._indices = np.empty(0, np.int64)
         self._room = np.empty(0, np.float32)
+
+    @property
+    def session(self) -> onnxruntime.InferenceSession:
+        """The one session."""
+        return self._live.session
 
     def prepare(self, key: str, diff: Diff) -> None:
         """Find the diff's places and what they hold without it; no run may be under way.
@@ -200,7 +207,12 @@ class SessionMode(Mode):
     def __init__(self, bundle: Path, threads: int) -> None:
         self._bundle, self._threads = bundle, threads
         self._diffs: dict[str, Diff] = {}
-        self._sessions: OrderedDict[str, onnxruntime.InferenceSession] = OrderedDict()
+        self._sessions: OrderedDict[str, onnxruntime.InferenceSession] = OrderedDict()  # the active one last
+
+    @property
+    def session(self) -> onnxruntime.InferenceSession:
+        """The session of the diff that was activated last."""
+        return next(reversed(self._sessions.values()))
 
     def prepare(self, key: str, diff: Diff) -> None:
         """Keep the diff; its session is opened when it is activated."""
@@ -215,7 +227,6 @@ class SessionMode(Mode):
             options.intra_op_num_threads = self._threads
             self._sessions[key], _ = load_session(self._bundle, self._diffs[key], session_options=options)
         self._sessions.move_to_end(key)
-        self.session = self._sessions[key]
         while len(self._sessions) > MAX_SESSIONS:
             self._sessions.popitem(last=False)
 

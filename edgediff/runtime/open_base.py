@@ -19,6 +19,7 @@ from edgediff.errors import BundleError, EdgeDiffError, SettingError
 from edgediff.format.bundle import Manifest, read_manifest
 from edgediff.runtime.answer import AnyAnswer, answer_texts
 from edgediff.runtime.modes import Mode, SessionMode
+from edgediff.runtime.session import run_session
 from edgediff.runtime.tasks import BaseTask, Named, Tasks
 from edgediff.runtime.turns import Turns
 
@@ -151,12 +152,10 @@ class OpenBase:
         self, tasks: Sequence[BaseTask], feeds: Mapping[str, NDArray[np.int64]]
     ) -> NDArray[np.float32]:
         last = tasks[-1]
-        output = "token_logits" if last.definition.per_token else "logits"
         with self._turn(tasks):
             for task in tasks:
                 task.last_used = time.time()
-            (logits,) = self._mode.session.run([output], {**feeds, **self._tasks.head_of(last)})
-        return np.asarray(logits)
+            return run_session(self._mode.session, last.definition, feeds, self._tasks.head_of(last))
 
     @contextmanager
     def _turn(self, tasks: Sequence[BaseTask], pins: bool = False) -> Iterator[None]:
@@ -251,8 +250,8 @@ def open_base(
     """
     if mode not in MODES:
         raise SettingError(f"mode is {mode!r:.80}, expected one of {', '.join(MODES)}")
-    folder = Path(bundle)
-    manifest = read_manifest(folder)
+    folder = Path(bundle).absolute()  # it is read later too, wherever the process is by then
+    manifest = read_manifest(bundle)
     if mode != "session":
         try:
             # Not every system has what live mode is made of.

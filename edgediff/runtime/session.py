@@ -1,6 +1,6 @@
 """Session mode: a stock `InferenceSession` of the base with one task's diff added to its weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff, Task
-from edgediff.errors import BaseMismatchError, BundleError
-from edgediff.format import read_dpf
+from edgediff.diff import Base, Diff, Task
+from edgediff.errors import BaseMismatchError
+from edgediff.format import read_dpf, read_header
 from edgediff.format.bundle import (
     MODEL_FILE,
     WEIGHTS_FILE,
@@ -20,6 +20,7 @@ from edgediff.format.bundle import (
     read_manifest,
     read_parameter,
 )
+from edgediff.runtime.asking import asking
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class SessionTask:
     @property
     def output(self) -> str:
         """The graph output that carries this task's logits."""
-        return "token_logits" if self.definition.per_token else "logits"
+        return _output(self.definition)
 
 
 def load_session(
@@ -74,36 +75,71 @@ def load_session(
         BaseMismatchError: the diff was made for another base.
     """
     manifest = read_manifest(base)
-    diff = dpf if isinstance(dpf, Diff) else read_dpf(dpf)
-    check_base(manifest, diff, where=f"{base}", dpf="the diff" if isinstance(dpf, Diff) else f"{dpf}")
+    diff = dpf if isinstance(dpf, Diff) else read_fitting(manifest, dpf, f"{base}")
+    check_base(manifest, diff.base, diff.shapes, where=f"{base}", dpf="the diff")
     patches = _patched_initializers(Path(base), manifest, diff)
     options = session_options or onnxruntime.SessionOptions()
     # Unlike add_initializer, this way checks names and shapes and acts before the optimiser folds a weight.
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(array) for array in patches.values()]
     if values:
         options.add_external_initializers(list(patches), values)
-    try:
-        session = onnxruntime.InferenceSession(Path(base) / MODEL_FILE, options, providers=list(providers))
-    except Exception as error:  # onnxruntime's errors have no common class but this
-        reason = str(error).strip().split("\n")[0]
-        raise BundleError(f"onnxruntime cannot open {Path(base) / MODEL_FILE}: {reason}") from error
+    model = Path(base) / MODEL_FILE
+    with asking(f"open {model}"):
+        session = onnxruntime.InferenceSession(model, options, providers=list(providers))
     return session, SessionTask(diff.task, head_feeds(diff))
 
 
-def check_base(manifest: Manifest, diff: Diff, where: str, dpf: str) -> None:
-    """Check that `diff` was made for the base of `manifest`, parameter by parameter.
+def read_fitting(manifest: Manifest, dpf: str | Path, where: str) -> Diff:
+    """The diff of a file that was made for the base of `manifest`, the bundle `where`.
 
-    Raises: BaseMismatchError: another base (the text holds both fingerprints), or a parameter that it lacks
-    or has in another shape.
+    Of any other only the header is read, so that what is decoded takes memory as the base does.
+
+    Raises:
+        FormatError, BaseMismatchError: as `load_session`.
     """
-    if diff.base.fingerprint != manifest.base.fingerprint:
+    header = read_header(dpf)
+    check_base(manifest, header.base, header.shapes, where, f"{dpf}")
+    diff = read_dpf(dpf)
+    check_base(manifest, diff.base, diff.shapes, where, f"{dpf}")  # it may be another file by now
+    return diff
+
+
+def check_base(
+    manifest: Manifest, base: Base, shapes: Mapping[str, tuple[int, ...]], where: str, dpf: str
+) -> None:
+    """Check that a diff of `base` that changes parameters of `shapes` fits the base of `manifest`.
+
+    Raises:
+        BaseMismatchError: another base (the text holds both fingerprints), or a parameter that it lacks or
+            has in another shape.
+    """
+    own = manifest.base
+    if base.fingerprint != own.fingerprint:
         raise BaseMismatchError(
-            f"{dpf} was made for the base {diff.base.name} with fingerprint {diff.base.fingerprint},"
-            f" but {where} holds {manifest.base.name} with fingerprint {manifest.base.fingerprint}"
+            f"{dpf} was made for the base {base.name} with fingerprint {base.fingerprint},"
+            f" but {where} holds {own.name} with fingerprint {own.fingerprint}"
         )
+    if base.width != own.width:
+        raise BaseMismatchError(f"{dpf} has a head of width {base.width}, the base {where} has {own.width}")
     parameters = {parameter.name: parameter for parameter in manifest.parameters}
-    for name, shape in diff.shapes.items():
+    for name, shape in shapes.items():
         _check_parameter(parameters, name, shape, where)
+
+
+def run_session(
+    session: onnxruntime.InferenceSession,
+    task: Task,
+    tokens: Mapping[str, NDArray[np.int64]],
+    head: Mapping[str, NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """The logits of a task for one batch of token inputs, with the `head_feeds` of its diff.
+
+    Raises:
+        BundleError: onnxruntime cannot run the base with these.
+    """
+    with asking("run the base"):
+        (logits,) = session.run([_output(task)], {**tokens, **head})
+    return np.asarray(logits)
 
 
 def head_feeds(diff: Diff) -> dict[str, NDArray[np.float32]]:
@@ -115,6 +151,11 @@ def head_feeds(diff: Diff) -> dict[str, NDArray[np.float32]]:
         f"{unused}.weight": np.zeros((0, diff.base.width), np.float32),
         f"{unused}.bias": np.zeros(0, np.float32),
     }
+
+
+def _output(task: Task) -> str:
+    """The graph output that carries the task's logits."""
+    return "token_logits" if task.per_token else "logits"
 
 
 def _patched_initializers(base: Path, manifest: Manifest, diff: Diff) -> dict[str, NDArray[np.float32]]:

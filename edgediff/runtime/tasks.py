@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from edgediff.diff import Diff, Kind, Task
 from edgediff.errors import SettingError, TaskError
-from edgediff.format import inspect, read_dpf
+from edgediff.files import sha256
+from edgediff.format import read_header
 from edgediff.format.bundle import Manifest
-from edgediff.runtime.session import check_base, head_feeds
+from edgediff.format.header import reading
+from edgediff.runtime.session import check_base, head_feeds, read_fitting
 from edgediff.runtime.tokens import Tokens
 
 Named = str | Path | Sequence[str | Path]
@@ -40,6 +42,7 @@ class BaseTask:
     last_used: float | None = None
     _diff: Diff | None = field(default=None, repr=False)  # until it is prepared
     _head: dict[str, NDArray[np.float32]] | None = field(default=None, repr=False)
+    _digest: str | None = field(default=None, repr=False)  # of the file, once it was read
 
     @property
     def kind(self) -> Kind:
@@ -67,15 +70,12 @@ class Tasks:
 
     def add(self, dpf: str | Path, name: str | None = None) -> BaseTask:
         """Add the task of a file, of which only the header is read; see `OpenBase.add`."""
-        path = Path(dpf)
-        header = inspect(path)
-        if header["base_fingerprint"] != self._manifest.base.fingerprint:
-            check_base(self._manifest, read_dpf(path), str(self._bundle), str(path))  # says so
-        definition = Task.from_dict(header["task"], str(path))
-        task = BaseTask(name or definition.name, path, definition, header["file_bytes"])
+        header = read_header(dpf)
+        check_base(self._manifest, header.base, header.shapes, str(self._bundle), str(dpf))
+        task = BaseTask(name or header.task.name, Path(dpf).absolute(), header.task, header.file_bytes)
         with self._lock:
             if task.name in self.by_name:
-                raise SettingError(f"a task {task.name!r} was added already: give {path} another name")
+                raise SettingError(f"a task {task.name!r} was added already: give {dpf} another name")
             self.by_name = {**self.by_name, task.name: task}
         return task
 
@@ -121,17 +121,21 @@ class Tasks:
 
         Raises:
             FormatError, BaseMismatchError: the file is damaged or does not fit the base.
-            TaskError: it holds another task than when it was added.
+            TaskError: it is another file than at first.
         """
         if (found := task._diff) is not None:  # so that no run waits for another task's file
             return found
         with self._lock:
             if task._diff is None:
-                diff = read_dpf(task.path)
-                check_base(self._manifest, diff, str(self._bundle), str(task.path))
-                if diff.task != task.definition:
-                    raise TaskError(f"{task.path} is of another task than when it was added: add it again")
-                task._diff, task._head = diff, head_feeds(diff)
+                with reading(task.path):
+                    digest = sha256(task.path)
+                diff = read_fitting(self._manifest, task.path, str(self._bundle))
+                # What was prepared of the file must go with its head, and with what is read of it later.
+                if diff.task != task.definition or task._digest not in (None, digest):
+                    raise TaskError(
+                        f"{task.path} is another file than was added: remove the task, add it again"
+                    )
+                task._diff, task._head, task._digest = diff, head_feeds(diff), digest
             return task._diff
 
     def head_of(self, task: BaseTask) -> dict[str, NDArray[np.float32]]:

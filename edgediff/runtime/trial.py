@@ -5,11 +5,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Base, Diff, Head, Kind, Task, TensorDiff
+from edgediff.diff import Diff, Head, Kind, Task, TensorDiff
 from edgediff.format.bundle import Manifest
 from edgediff.runtime.image import UnsureError
 from edgediff.runtime.modes import Mode
-from edgediff.runtime.session import head_feeds
+from edgediff.runtime.session import head_feeds, run_session
 
 KEY = "trial"
 _ENTRIES = 64  # of each parameter
@@ -30,9 +30,8 @@ def trial_diff(manifest: Manifest) -> Diff:
         tensors.append(TensorDiff(entry.name, entry.shape, indices, 0.1 * _wave(len(indices))))
     width = manifest.base.width
     head = Head(_wave(2 * width).reshape(2, width), np.zeros(2, np.float32))
-    base = Base(manifest.base.name, manifest.base.fingerprint, manifest.base.parameters, width)
     task = Task(KEY, Kind.CLASSIFICATION, "text", labels=("no", "yes"))
-    return Diff(base, task, tuple(tensors), head)
+    return Diff(manifest.base, task, tuple(tensors), head)
 
 
 def _scattered(end: int) -> list[int]:
@@ -53,8 +52,7 @@ def trial_logits(mode: Mode, manifest: Manifest, diff: Diff) -> NDArray[np.float
         name: tokens if name == "input_ids" else np.full_like(tokens, name == "attention_mask")
         for name in manifest.inputs
     }
-    (logits,) = mode.session.run(["logits"], {**feeds, **head_feeds(diff)})
-    return np.asarray(logits)
+    return run_session(mode.session, diff.task, feeds, head_feeds(diff))
 
 
 def compare(found: NDArray[np.float32], wanted: NDArray[np.float32], what: str, exact: bool) -> None:
