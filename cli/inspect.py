@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from edgediff.format.inspect import layer_of
-from edgediff_cli.show import size_text
+from edgediff_cli.show import printable, size_text
 
 _BAR = 30
 _DENSEST = 8
+_ANSWERS = {"regression": "a number", "question_answering": "a span of the context"}
 
 
 def inspect(
@@ -42,7 +43,7 @@ def _table(found: dict[str, Any]) -> str:
     factors = [product | {"count": product["size"]} for product in found["products"]]
     lines = [
         f"task         {task['name']} ({task['kind']}, {task['metric']})",
-        f"labels       {', '.join(task.get('labels', [])) or 'a number'}",
+        f"labels       {', '.join(task.get('labels', [])) or _ANSWERS[task['kind']]}",
         f"base         {found['base_name']}, {found['base_parameters']:,} parameters",
         f"fingerprint  {found['base_fingerprint']}",
         f"file         {size_text(found['file_bytes'])}, of it the head {size_text(found['head_bytes'])}"
@@ -69,7 +70,7 @@ def _table(found: dict[str, Any]) -> str:
             "numbers by layer",
             *_layer_bars(factors),
         ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _densest(tensors: list[dict[str, Any]]) -> list[str]:

@@ -1,6 +1,5 @@
 """`edgediff`: the commands, and how their errors reach the user."""
 
-import sys
 from typing import Any
 
 import typer
@@ -16,6 +15,7 @@ from edgediff_cli.extract import extract
 from edgediff_cli.inspect import inspect
 from edgediff_cli.pack import pack
 from edgediff_cli.run import run
+from edgediff_cli.show import printable, say
 from edgediff_cli.train import train
 
 
@@ -27,7 +27,7 @@ class OneSentence(TyperGroup):
         try:
             return super().invoke(ctx)
         except EdgeDiffError as error:
-            sys.stderr.write(f"edgediff: {' '.join(str(error).split())}\n")
+            say(f"edgediff: {printable(' '.join(str(error).split()))}")
             raise typer.Exit(130 if isinstance(error, StoppedError) else 1) from error
 
 

@@ -15,6 +15,11 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def printable(text: str) -> str:
+    """The text with escapes for what a terminal would obey: names in a file are anybody's."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def size_text(count: float) -> str:
     """A number of bytes for people, in powers of 1,000."""
     for unit in ("bytes", "KB", "MB"):

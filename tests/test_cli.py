@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -119,6 +120,32 @@ def test_run_answers_lines_on_standard_input(tiny_base, colours):
     assert all(answer["label"] in answer["scores"] for answer in answers)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8:surrogateescape", "utf-8:strict"])
+def test_lines_that_are_no_utf_8_are_refused(encoding, tiny_base, colours):
+    command = [sys.executable, "-m", "edgediff_cli", "run", tiny_base, colours]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, input=b"red\ncaf\xe9\n", capture_output=True, env=environment)
+    expected = {
+        "utf-8:strict": b"standard input is not utf-8: ",
+        "utf-8:surrogateescape": b"text 2 has a char",
+    }
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr.startswith(b"edgediff: " + expected[encoding])
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_names_in_a_file_do_not_reach_the_terminal_as_commands(tiny_base, tmp_path):
+    diff = made_diff(tiny_base, Task("t", Kind.CLASSIFICATION, "text", labels=("\x1b[2J", "\x9bno")))
+    diff = replace(diff, base=replace(diff.base, name="b\nfingerprint  000"))
+    write_dpf(tmp_path / "t.dpf", diff)
+    code, stdout, _ = call("inspect", tmp_path / "t.dpf")
+    assert code == 0
+    assert r"labels       \x1b[2J, \x9bno" in stdout
+    assert r"base         b\nfingerprint  000," in stdout
+    assert all(character.isprintable() for character in stdout.replace("\n", ""))
+    assert call("run", tiny_base, tmp_path / "t.dpf", "red")[1].startswith("\\x")
+
+
 def test_run_prints_words_spans_numbers_and_labels(tiny_base, tmp_path):
     several = Task("m", Kind.MULTI_LABEL, "text", labels=("a", "b"), metric=Metric.F1)
     number = Task("n", Kind.REGRESSION, "text", metric=Metric.PEARSON_SPEARMAN)
@@ -187,7 +214,7 @@ def test_each_line_names_its_task_where_several_answer(tiny_base, two_files):
     [
         (("red lamp",), None, ("several tasks", "--task NAME")),
         ((), "third\tred\n", ("no task 'third'", "first, second")),
-        ((), "first\n", ("lines of 0 parts",)),
+        ((), "first\n", ("lines of 1 parts, expected a task's name, a tab and a text",)),
         ((), "", ("no line",)),
         (("--task", "third", "red"), None, ("no task 'third'",)),
         (("--task", "first", "red", "lamp"), None, ("takes one text, found two",)),
