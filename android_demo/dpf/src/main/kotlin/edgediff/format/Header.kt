@@ -9,6 +9,7 @@ import java.io.RandomAccessFile
 /**
  * What the front of a `.dpf` file tells, enough for a catalogue of tasks.
  *
+ * @property shapes of every parameter that changes, by name.
  * @property nnz how many encoder parameters are changed one by one.
  * @property tensors how many of the encoder's tensors have such an entry.
  * @property products how many of them change as a whole.
@@ -18,6 +19,7 @@ import java.io.RandomAccessFile
 class Header(
     val base: Base,
     val task: Task,
+    val shapes: Map<String, List<Long>>,
     val nnz: Int,
     val tensors: Int,
     val products: Int,
@@ -37,7 +39,8 @@ fun readHeader(file: File): Header = reading(file) { opened ->
     val version = versionOf(front, size)
     val section = sectionAt(front, HEADER_BYTES, "META", version, size)
     val meta = decodeMetadata(section.content(opened.front(section.end)), version >= WITH_PRODUCTS)
-    Header(meta.base, meta.task, meta.nnz, meta.tensors.size, meta.products.size, meta.provenance, size)
+    val shapes = meta.tensors.associate { it.name to it.shape } + meta.products.associate { it.name to it.shape }
+    Header(meta.base, meta.task, shapes, meta.nnz, meta.tensors.size, meta.products.size, meta.provenance, size)
 }
 
 private fun RandomAccessFile.front(length: Int): ByteArray {

@@ -35,31 +35,33 @@ class BaseTask internal constructor(
      */
     internal fun diff(manifest: Manifest, bundle: File): Diff {
         val diff = readDpf(file)
-        checkBase(manifest, diff, bundle, file)
+        checkBase(manifest, diff.base, diff.shapes, bundle, file)
         if (diff.task != definition) throw TaskError("$file is of another task than when it was added: add it again")
         return diff
     }
 }
 
-/** @throws BaseMismatchError [diff] was made for another base, or for one with other parameters. */
-private fun checkBase(manifest: Manifest, diff: Diff, bundle: File, file: File) {
-    checkFingerprint(manifest, diff.base, bundle, file)
+/**
+ * @throws BaseMismatchError [file] was made for another base than the one of [bundle] (the text holds both fingerprints),
+ *   or changes parameters of [shapes] that it does not have.
+ */
+internal fun checkBase(manifest: Manifest, base: Base, shapes: Map<String, List<Long>>, bundle: File, file: File) {
+    val own = manifest.base
+    if (base.fingerprint != own.fingerprint) {
+        throw BaseMismatchError(
+            "$file was made for the base ${base.name} with fingerprint ${base.fingerprint}," +
+                " but $bundle holds ${own.name} with fingerprint ${own.fingerprint}",
+        )
+    }
+    if (base.width != own.width) {
+        throw BaseMismatchError("$file has a head of width ${base.width}, the base $bundle has ${own.width}")
+    }
     val parameters = manifest.parameters.associateBy { it.name }
-    for ((name, shape) in diff.shapes) {
+    for ((name, shape) in shapes) {
         val parameter = parameters[name]
             ?: throw BaseMismatchError("$file changes $name, which the base $bundle does not have")
         if (parameter.shape != shape) {
             throw BaseMismatchError("$file changes $name of shape $shape, the base $bundle has ${parameter.shape}")
         }
-    }
-}
-
-/** @throws BaseMismatchError [base] is not the one of [bundle]; the text holds both fingerprints. */
-internal fun checkFingerprint(manifest: Manifest, base: Base, bundle: File, file: File) {
-    if (base.fingerprint != manifest.base.fingerprint || base.width != manifest.base.width) {
-        throw BaseMismatchError(
-            "$file was made for the base ${base.name} with fingerprint ${base.fingerprint}," +
-                " but $bundle holds ${manifest.base.name} with fingerprint ${manifest.base.fingerprint}",
-        )
     }
 }

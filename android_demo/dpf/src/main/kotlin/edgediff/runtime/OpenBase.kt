@@ -52,7 +52,7 @@ class OpenBase internal constructor(
      */
     fun add(dpf: File, name: String? = null): BaseTask {
         val header = readHeader(dpf)
-        checkFingerprint(manifest, header.base, bundle, dpf)
+        checkBase(manifest, header.base, header.shapes, bundle, dpf)
         val task = BaseTask(name ?: header.task.name, dpf, header.task, header.fileBytes)
         usable {
             if (task.name in tasks) {
@@ -128,8 +128,9 @@ class OpenBase internal constructor(
     private fun switchTo(task: BaseTask) {
         if (prepared.get(task) == null) {
             val diff = task.diff(manifest, bundle)
-            if (task.head == null) task.head = HeadFeeds(diff)
             patcher.prepare(task, diff)
+            task.head?.close() // of a file that may have been another
+            task.head = HeadFeeds(diff)
             prepared[task] = Unit
         }
         patcher.activate(task)
