@@ -22,7 +22,7 @@ TASKS_HELD = 10
 def measure(runs: Runs, tasks: list[str], rows: list[Peer], arguments: list[str]) -> list[dict[str, Any]]:
     """One dictionary a row; `arguments` are those that give another process of this command the same rows."""
     manifest = read_manifest(runs.bundle)
-    logits = {peer.name: peer.open(tasks) for peer in rows}
+    logits = {peer.name: peer.open(dict(zip(tasks, tasks, strict=True))) for peer in rows}
     latencies = {}
     for tokens in LENGTHS:
         actions = {name: _run(own, tasks[0], feeds_of(manifest, tokens)) for name, own in logits.items()}
@@ -34,7 +34,7 @@ def measure(runs: Runs, tasks: list[str], rows: list[Peer], arguments: list[str]
 
         def to(number: int) -> object:
             task = tasks[number % len(tasks)]
-            return (peer.open([task]) if peer.reopen else logits[peer.name])(task, short)
+            return (peer.open({task: task}) if peer.reopen else logits[peer.name])(task, short)
 
         return to
 
@@ -68,12 +68,12 @@ def _memory_elsewhere(name: str, arguments: list[str]) -> float:
 
 
 def hold(runs: Runs, tasks: list[str], peer: Peer) -> float:
-    """Megabytes that ten tasks take, each run once."""
+    """Megabytes that ten tasks take, each run once: the files of `tasks`, again under other names."""
+    names = {
+        f"{tasks[number % len(tasks)]} {number}": tasks[number % len(tasks)] for number in range(TASKS_HELD)
+    }
     before = psutil.Process().memory_full_info().pss
-    held = []
-    for number in range(TASKS_HELD // len(tasks)):
-        if number == 0 or peer.reopen:
-            held.append(peer.open(tasks))
-        for task in tasks:
-            held[-1](task, feeds_of(read_manifest(runs.bundle), LENGTHS[0]))
+    logits = peer.open(names)
+    for name in names:
+        logits(name, feeds_of(read_manifest(runs.bundle), LENGTHS[0]))
     return (psutil.Process().memory_full_info().pss - before) / 1e6

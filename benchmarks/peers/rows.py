@@ -18,7 +18,7 @@ from benchmarks.peers.adapter_session import (
     write_ia3_graph,
     write_lora_graph,
 )
-from benchmarks.peers.peer import Feeds, Logits, Peer
+from benchmarks.peers.peer import Feeds, Logits, Names, Peer
 from benchmarks.peers.sessions import a_session_each, head_inputs, session_of
 from benchmarks.peers.whole import (
     apply_fp16_difference,
@@ -48,8 +48,7 @@ DEFAULT = Run(
     rank=_SETTINGS.product_rank or 0,
     bits=_SETTINGS.value_bits or 0,
 )
-LORA_RANKS = (1, 4, 8)
-SHIRA_RANK = 3  # 126,720 entries of MiniLM; a rank of 2 would have 84,480, and ours has 113,566
+LORA_RANKS = (1, 4)
 WHOLE = "fine-tuned, whole"
 TRAINED = "weights.safetensors"
 
@@ -70,7 +69,6 @@ class Rows:
             self._diff("BitFit, as a .dpf file", Run("", Method.BITFIT)),
             *self._tuned(),
             *(peer for rank in LORA_RANKS for peer in self._lora(rank)),
-            self._as_merged(f"SHiRA, rank {SHIRA_RANK}, merged", self._trained(Method.SHIRA, SHIRA_RANK)),
             *self._ia3(),
         ]
 
@@ -81,10 +79,10 @@ class Rows:
     def _patched_live(self, name: str, files: dict[str, Path]) -> Peer:
         """Packed diffs on one open base."""
 
-        def opened(tasks: list[str]) -> Logits:
+        def opened(names: Names) -> Logits:
             base = open_base(self._runs.bundle, threads=1, cache=self._files / "cache")
-            for task in tasks:
-                base.add(files[task], task)
+            for name, task in names.items():
+                base.add(files[task], name)
             return base.logits
 
         return Peer(name, files, opened, reopen=False)
@@ -120,12 +118,12 @@ class Rows:
         }
         models = {task: self._files / f"{task} {name} unpacked" / MODEL_FILE for task in patches}
 
-        def opened(tasks: list[str]) -> Logits:
-            for task in tasks:
+        def opened(names: Names) -> Logits:
+            for task in {*names.values()}:
                 models[task].parent.mkdir(exist_ok=True)
                 shutil.copy(self._runs.bundle / MODEL_FILE, models[task])
                 apply(base, patches[task], models[task].with_name(WEIGHTS_FILE))
-            return a_session_each(models, heads)(tasks)
+            return a_session_each(models, heads)(names)
 
         return Peer(f"fine-tuned, {name}", patches, opened)
 
@@ -160,11 +158,11 @@ class Rows:
             for task, own in values.items()
         }
 
-        def opened(tasks: list[str]) -> Logits:
+        def opened(names: Names) -> Logits:
             session = session_of(graph / MODEL_FILE)
-            active = {task: active_adapter(adapters[task]) for task in tasks}
-            return lambda task, feeds: np.asarray(
-                session.run(["logits"], {**feeds, **heads[task]}, active[task][0])[0]
+            active = {name: active_adapter(adapters[task]) for name, task in names.items()}
+            return lambda name, feeds: np.asarray(
+                session.run(["logits"], {**feeds, **heads[names[name]]}, active[name][0])[0]
             )
 
         return Peer(f"{name}, .onnx_adapter in one session", adapters, opened, reopen=False)

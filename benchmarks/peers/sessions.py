@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from benchmarks.peers.peer import Feeds, Logits
+from benchmarks.peers.peer import Feeds, Logits, Names
 from benchmarks.peers.whole import Weights
 from edgediff.format.bundle import read_manifest
 
@@ -30,11 +30,13 @@ def head_inputs(bundle: Path, trained: Weights) -> Feeds:
     }
 
 
-def a_session_each(models: Mapping[str, Path], heads: Mapping[str, Feeds]) -> Callable[[list[str]], Logits]:
-    """Opens a session for each task."""
+def a_session_each(models: Mapping[str, Path], heads: Mapping[str, Feeds]) -> Callable[[Names], Logits]:
+    """Opens a session for each name, by tasks' models and heads."""
 
-    def opened(tasks: list[str]) -> Logits:
-        sessions = {task: session_of(models[task]) for task in tasks}
-        return lambda task, feeds: np.asarray(sessions[task].run(["logits"], {**feeds, **heads[task]})[0])
+    def opened(names: Names) -> Logits:
+        sessions = {name: session_of(models[task]) for name, task in names.items()}
+        return lambda name, feeds: np.asarray(
+            sessions[name].run(["logits"], {**feeds, **heads[names[name]]})[0]
+        )
 
     return opened
