@@ -26,7 +26,7 @@ def pack(
         typer.Option(
             parser=_bits,
             metavar="N",
-            help="Bits a value, 2 to 8, or auto: the run's own --bits, else the fewest that cost no score.",
+            help="Bits a value, 2 to 8, or auto: the run's own --bits, else the fewest that keep them close.",
         ),
     ] = "auto",
     max_bytes: Annotated[

@@ -1,6 +1,6 @@
 """What to keep and how many bits to give it: from an exact diff to one that a `.dpf` file can hold."""
 
-from edgediff.pack.budget import fit, largest_count
+from edgediff.pack.budget import fit, largest_count, worthiest
 from edgediff.pack.factors import FACTOR_BITS, onto_steps
 from edgediff.pack.mixed import top_mixed
 from edgediff.pack.pack import pack
@@ -17,4 +17,5 @@ __all__ = [
     "top_k",
     "top_mixed",
     "top_rows",
+    "worthiest",
 ]

@@ -35,8 +35,10 @@ def fit(diff: Diff, max_bytes: int, bits: int | None = None) -> Diff:
         raise SettingError(
             f"the file has {smallest} bytes without any entry, at most {max_bytes} are allowed"
         )
-    count = largest_count(lambda count: len(dumps(quantise(_keep(diff, count), bits))) <= max_bytes, diff.nnz)
-    return quantise(_keep(diff, count), bits)
+    count = largest_count(
+        lambda count: len(dumps(quantise(worthiest(diff, count), bits))) <= max_bytes, diff.nnz
+    )
+    return quantise(worthiest(diff, count), bits)
 
 
 def largest_count(fits: Callable[[int], bool], most: int) -> int:
@@ -51,8 +53,8 @@ def largest_count(fits: Callable[[int], bool], most: int) -> int:
     return largest
 
 
-def _keep(diff: Diff, count: int) -> Diff:
-    """The diff with the `count` entries of the highest merit, their cost being what it is among them."""
+def worthiest(diff: Diff, count: int) -> Diff:
+    """The diff with the `count` entries of most squared value per bit, which depends on what else is kept."""
     squares = np.concatenate([np.square(t.values, dtype=np.float64) for t in diff.tensors])
     edges = np.cumsum([t.nnz for t in diff.tensors])[:-1]
     kept = np.ones(len(squares), np.bool_)

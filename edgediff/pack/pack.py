@@ -1,6 +1,5 @@
 """From a RUN folder to a `.dpf` file."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from edgediff.pack.quantise import quantise
 def pack(run: str | Path, dpf: str | Path, bits: int | None = None, max_bytes: int | None = None) -> Diff:
     """Pack the diff of the RUN folder `run` into the file `dpf`; give the diff as any reader will see it.
 
-    Values get `bits`, or those that the run's settings name, or the fewest that cost no score (see
+    Values get `bits`, or those that the run's settings name, or the fewest that keep them close (see
     `quantise`). Entries are left out until the file has at most `max_bytes` (see `fit`), or the size that the
     run's settings name, if any.
 
@@ -31,7 +30,6 @@ def pack(run: str | Path, dpf: str | Path, bits: int | None = None, max_bytes: i
         for name, value in (("bits", bits), ("size", max_bytes))
     )
     diff = quantise(exact, bits) if max_bytes is None else fit(exact, max_bytes, bits)
-    diff = replace(diff, tensors=tuple(tensor for tensor in diff.tensors if tensor.nnz))
     write_dpf(dpf, diff)
     return diff
 

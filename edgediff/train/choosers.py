@@ -36,8 +36,8 @@ class FisherChooser(Chooser):
         self.optimizer.step()
 
     def found(self) -> dict[str, NDArray[np.float32]]:
-        """The sums of squares."""
-        return {name: squares.cpu().numpy() for name, squares in self._squares.items()}
+        """The roots of the sums: an entry's worth is the square of what is found."""
+        return {name: squares.sqrt().cpu().numpy() for name, squares in self._squares.items()}
 
     def state(self) -> State:
         """The state after a whole step."""

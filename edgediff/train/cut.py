@@ -3,7 +3,7 @@
 Rows and columns in their place are not the paper's: many masks are equally good, and these cost no positions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from edgediff.diff import Base, Diff, Head, Product, Task, TensorDiff, as_matrix
 from edgediff.errors import SettingError
 from edgediff.format import dumps
-from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows
+from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows, worthiest
 from edgediff.train.record import provenance_of
 from edgediff.train.settings import Method, Settings, Shape
 from edgediff.train.stage import Parameters
 
+Arrays = Mapping[str, NDArray[np.float32]]
+"""One for each parameter, in its shape, by name."""
 Mask = Mapping[str, NDArray[np.int64]]
 """Flat indices by parameter, strictly increasing; parameters without one are absent."""
 
@@ -82,27 +84,31 @@ class Cut:
         keep = self.keep if self.keep is not None else 8 * (self.size or 0) / _USUAL_BITS
         return min(keep / self.base.parameters, 1.0)
 
-    def mask(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
+    def mask(self, found: Arrays, start: Arrays | None, head: Head) -> Mask:
         """What is worth most of `found`, an entry's worth being the square of its value there.
 
         Single entries by one threshold over all parameters together, or where a size decides, those worth
         most per byte of the packed file; with the shape `row`, whole rows and columns; with `auto`, rows,
-        columns and entries, each where it is worth its bytes.
+        columns and entries, each where it is worth its bytes. Tuning will begin at `start` (None: at 0).
 
         Raises:
             SettingError: the number is below that of any row or column.
         """
+
+        def fits(mask: Mask) -> bool:
+            if sum(map(len, mask.values())) > self._most:
+                return False
+            return self.size is None or self._bytes(self._priced(found, start, mask, head)) <= self._room
+
         match self.shape:
             case Shape.ENTRY if self.keep is not None:
                 return top_k(found, self.keep)
             case Shape.ENTRY:
-                candidates = self._diff(found, top_k(found, self._most), head)
-                kept = fit(candidates, self._room, self.bits)
-                return {tensor.name: tensor.indices for tensor in kept.tensors}
+                return self._entries(found, head, fits)
             case Shape.ROW:
-                return self._rows(found, head)
+                return self._rows(found, fits)
             case Shape.AUTO:
-                return top_mixed(found, self._most, lambda mask: self._fits(mask, found, head))
+                return top_mixed(found, self._most, fits)
 
     @property
     def rank(self) -> int:
@@ -125,23 +131,23 @@ class Cut:
         rank = largest if settings.product_rank is None else wanted
         return replace(self, products=_stand_ins(weights, rank))
 
-    def _rows(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
+    def _entries(self, found: Arrays, head: Head, fits: Callable[[Mask], bool]) -> Mask:
+        """As many single entries as fit, those worth most for their bytes."""
+        candidates = self._diff(found, top_k(found, self._most), head)
+
+        def worth_most(count: int) -> Mask:
+            return {t.name: t.indices for t in worthiest(candidates, count).tensors if t.nnz}
+
+        return worth_most(largest_count(lambda count: fits(worth_most(count)), candidates.nnz))
+
+    def _rows(self, found: Arrays, fits: Callable[[Mask], bool]) -> Mask:
         """As many whole rows and columns as are asked for, or as fit."""
         if self.keep is not None:
             mask = top_rows(found, self.keep)
             if not mask:
                 raise SettingError(f"no row or column that changes has {self.keep} entries or fewer")
             return mask
-        count = largest_count(lambda count: self._fits(top_rows(found, count), found, head), self._most)
-        return top_rows(found, count)
-
-    def _fits(self, mask: Mask, found: Mapping[str, NDArray[np.float32]], head: Head) -> bool:
-        """Whether so many entries are asked for, or so many bytes."""
-        if sum(map(len, mask.values())) > self._most:
-            return False
-        if self.size is None:
-            return True
-        return self._bytes(self._diff(found, mask, head)) <= self._room
+        return top_rows(found, largest_count(lambda count: fits(top_rows(found, count)), self._most))
 
     def _bytes(self, diff: Diff) -> int:
         return len(dumps(quantise(diff, self.bits)))
@@ -150,14 +156,24 @@ class Cut:
         empty = np.zeros((self.task.outputs, self.base.width), np.float32)
         return self._diff({}, {}, Head(empty, empty[:, 0]))
 
-    def _diff(self, found: Mapping[str, NDArray[np.float32]], mask: Mask, head: Head) -> Diff:
-        """The diff if `found` were its values; what is worth nothing yet, as in a line, is next to zero."""
-        values = {name: found[name].reshape(-1)[where] for name, where in mask.items()}
-        tensors = tuple(
-            TensorDiff(name, found[name].shape, where, np.where(values[name] == 0, _TINY, values[name]))
-            for name, where in mask.items()
-        )
-        return Diff(self.base, self.task, tensors, head, self.provenance, products=self.products)
+    def _priced(self, found: Arrays, start: Arrays | None, mask: Mask, head: Head) -> Diff:
+        """A diff of the mask whose values take about the bits of tuned ones."""
+        diff = self._diff(found if start is None else start, mask, head)
+        if start is not None:
+            return diff  # tuning does not move them far
+        # Values tuned from 0 are about normally distributed. What was found is the top of something else,
+        # takes fewer bits, and would let in a mask that no longer fits once it is tuned.
+        rng = np.random.default_rng(0)
+        tensors = (replace(t, values=rng.standard_normal(t.nnz, np.float32)) for t in diff.tensors)
+        return replace(diff, tensors=tuple(tensors))
+
+    def _diff(self, values: Arrays, mask: Mask, head: Head) -> Diff:
+        """The diff of these values; one that is 0 yet, as there may be in a row, is next to it."""
+        tensors = []
+        for name, where in mask.items():
+            kept = values[name].reshape(-1)[where]
+            tensors.append(TensorDiff(name, values[name].shape, where, np.where(kept == 0, _TINY, kept)))
+        return Diff(self.base, self.task, tuple(tensors), head, self.provenance, products=self.products)
 
     @property
     def _most(self) -> int:

@@ -106,7 +106,7 @@ def _cut(tuned: str | Path, encoder: Encoder, task: Task, settings: Settings) ->
     allowed = {name: given.difference[name] for name in parameters}
     tensors = tuple(
         TensorDiff(name, allowed[name].shape, indices, allowed[name].reshape(-1)[indices])
-        for name, indices in cut.mask(allowed, given.head).items()
+        for name, indices in cut.mask(allowed, allowed, given.head).items()
     )
     return Diff(cut.base, task, tensors, given.head, provenance_of(settings, task, {}, given=True))
 

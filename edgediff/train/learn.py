@@ -45,7 +45,8 @@ def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint
 
             # Stage 2: the exact density, by one threshold over the whole model (section 3.3).
             found = chooser.found()
-            mask, start = cut.mask(found, model.head_arrays()), chooser.start(found)
+            start = chooser.start(found)
+            mask = cut.mask(found, start, model.head_arrays())
             chooser.detach()
             del found, chooser
         mask_stage = MaskStage(model, mask, start, settings, tuning_steps, _factors(loop, cut))
