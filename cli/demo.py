@@ -12,7 +12,7 @@ from edgediff_cli.show import progress_bar, say
 def demo(
     folder: Annotated[Path, typer.Argument(help="The folder to make.")] = Path("edgediff-demo"),
 ) -> None:
-    """Go the whole road on a small task: export, train, pack, patch, answer. A few minutes on two cores."""
+    """Go the whole road on a small task: export, train, pack, patch, answer. About a minute on two cores."""
     require("demo", "edgediff demo")
     from edgediff.demo import demo
 

@@ -1,5 +1,6 @@
 """`edgediff`: the commands, and how their errors reach the user."""
 
+import errno
 from typing import Any
 
 import typer
@@ -29,6 +30,13 @@ class OneSentence(TyperGroup):
         except EdgeDiffError as error:
             say(f"edgediff: {printable(' '.join(str(error).split()))}")
             raise typer.Exit(130 if isinstance(error, StoppedError) else 1) from error
+        except OSError as error:
+            if (
+                error.filename is not None or error.errno == errno.EPIPE
+            ):  # click ends quietly on a closed pipe
+                raise
+            say(f"edgediff: cannot write the result: {error.strerror or error}")
+            raise typer.Exit(1) from error
 
 
 app = typer.Typer(

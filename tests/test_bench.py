@@ -103,7 +103,7 @@ def test_pages_are_those_of_the_weights_file_that_a_patched_one_differs_in(tiny_
 def test_a_file_of_another_base_and_a_broken_one_are_rows_with_their_reasons(measured):
     tasks = json.loads((measured / "report.json").read_text())["tasks"]
     assert list(tasks) == ["colours", "alien", "colours-2", "broken"]
-    assert "was made for another base" in tasks["alien"]["refused"]
+    assert "was made for the base" in tasks["alien"]["refused"]
     assert "broken.dpf" in tasks["broken"]["refused"]
     text = (measured / "report.md").read_text()
     assert f"| {tasks['alien']['refused']}" in text

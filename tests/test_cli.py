@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -132,6 +133,16 @@ def test_lines_that_are_no_utf_8_are_refused(encoding, tiny_base, colours):
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"edgediff: " + expected[encoding])
     assert done.stderr.count(b"\n") == 1
+
+
+def test_a_result_that_cannot_be_written_is_one_sentence(tiny_base, colours):
+    command = [sys.executable, "-m", "edgediff_cli", "run", tiny_base, colours, "red"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "edgediff: cannot write the result: No space left on device\n",
+    )
 
 
 def test_names_in_a_file_do_not_reach_the_terminal_as_commands(tiny_base, tmp_path):
@@ -394,7 +405,7 @@ def test_a_truncated_dpf(command, tiny_base, colours, tiny_task, tmp_path):
 
 def test_a_folder_that_is_no_run(tmp_path):
     assert_one_sentence(call("pack", tmp_path / "none", tmp_path / "x.dpf"), "is no folder")
-    assert_one_sentence(call("pack", tmp_path, tmp_path / "x.dpf"), "its training is not finished")
+    assert_one_sentence(call("pack", tmp_path, tmp_path / "x.dpf"), "or its training is not finished")
     assert not (tmp_path / "x.dpf").exists()
 
 

@@ -99,7 +99,7 @@ def test_a_run_is_not_finished_until_all_its_files_are_written(tmp_path):
     (tmp_path / TASK_FILE).mkdir()
     with pytest.raises(OutputError, match=f"cannot write .*{TASK_FILE}: Is a directory"):
         write_run(tmp_path, DIFF, TASK, RECORD)
-    assert f"has no {TRAIN_FILE}: its training is not finished" in _refusal(tmp_path)
+    assert f"has no {TRAIN_FILE}: it is no RUN folder, or its training is not finished" in _refusal(tmp_path)
 
 
 def test_a_folder_that_is_missing_is_no_run(tmp_path):

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgediff.errors import EdgeDiffError, SettingError
+from edgediff.errors import DataError, EdgeDiffError, SettingError
 from edgediff.files import sha256
-from edgediff.format import inspect, read_dpf
+from edgediff.format import inspect
 from edgediff.format.bundle import Manifest, read_manifest
+from edgediff.runtime.session import read_fitting
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,14 @@ class Plan:
         return [length for length in self.effort.lengths if length <= self.manifest.max_length]
 
     def with_data(self, data: Mapping[str, Path]) -> "Plan":
-        """The plan with labelled rows for tasks, by their names."""
+        """The plan with labelled rows for tasks, by their names.
+
+        Raises:
+            DataError: a file of rows is missing.
+        """
+        for name, path in data.items():
+            if not path.is_file():
+                raise DataError(f"the rows of {name}: {path} is no file")
         tasks = (replace(task, data=data.get(task.name)) for task in self.tasks)
         return replace(self, tasks=tuple(tasks))
 
@@ -116,17 +124,14 @@ def make_plan(base: str | Path, dpfs: Sequence[Path], effort: Effort = QUICK) ->
 
 
 def _look_at(path: Path, manifest: Manifest, taken: set[str]) -> TaskFile:
+    name = path.stem
     try:
         about = inspect(path)
-        read_dpf(path)  # every byte, so that nothing fails half-way
+        name = about["task"]["name"]
+        read_fitting(manifest, path, "the bundle")  # every byte, so that nothing fails half-way
     except EdgeDiffError as error:
-        return TaskFile(_free(path.stem, taken), path, None, str(error))
-    name = _free(about["task"]["name"], taken)
-    if about["base_fingerprint"] != manifest.base.fingerprint:
-        found, wanted = about["base_fingerprint"], manifest.base.fingerprint
-        reason = f"{path} was made for another base: it names {found:.16}, the bundle has {wanted:.16}"
-        return TaskFile(name, path, None, reason)
-    return TaskFile(name, path, about)
+        return TaskFile(_free(name, taken), path, None, str(error))
+    return TaskFile(_free(name, taken), path, about)
 
 
 def _free(name: str, taken: set[str]) -> str:

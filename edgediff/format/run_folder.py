@@ -54,7 +54,9 @@ def read_run(folder: str | Path) -> Diff:
     folder = Path(folder)
     record = read_record(folder)
     if not (folder / DIFF_FILE).is_file():
-        raise RunError(f"{folder} has no {DIFF_FILE}: the method {record.get('method')!r} gives no diff")
+        if (folder / WEIGHTS_FILE).is_file():
+            raise RunError(f"{folder} has no {DIFF_FILE}: the method {record.get('method')!r} gives no diff")
+        raise RunError(f"{folder} has no {DIFF_FILE} any more: train it again")
     try:
         task = Task.from_dict(json.loads((folder / TASK_FILE).read_text("utf-8")), str(folder / TASK_FILE))
         with safe_open(folder / DIFF_FILE, framework="numpy") as file:
@@ -88,7 +90,10 @@ def read_record(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise RunError(f"{folder} is no folder, expected the RUN folder of `edgediff train`")
     if not (folder / TRAIN_FILE).is_file():
-        raise RunError(f"{folder} has no {TRAIN_FILE}: its training is not finished, go on with --resume")
+        raise RunError(
+            f"{folder} has no {TRAIN_FILE}: it is no RUN folder, or its training is not finished"
+            " (`edgediff train --resume` goes on with it)"
+        )
     try:
         record = json.loads((folder / TRAIN_FILE).read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
