@@ -1,6 +1,7 @@
 """LoRA adapters that PEFT trained and saved, as diffs: `edgediff extract`."""
 
 import json
+import logging
 import shutil
 import warnings
 from dataclasses import replace
@@ -268,6 +269,14 @@ def test_an_adapter_takes_no_rows_and_the_components_that_are_allowed(
     settings = Settings(exclude=("*.query.*",))
     _extract(tiny_model("bert"), adapter, tmp_path / "run", tiny_task, settings=settings)
     assert all("value" in product.name for product in read_run(tmp_path / "run").products)
+
+
+def test_an_adapter_says_that_it_does_not_name_its_labels(adapter, tiny_model, tiny_task, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "edgediff"):
+        _extract(tiny_model("bert"), adapter, tmp_path / "run", tiny_task)
+    assert [record.message for record in caplog.records if record.name.startswith("edgediff")] == [
+        f"{adapter} names no labels, so the rows of its head are taken in the task's order: no, yes"
+    ]
 
 
 @pytest.mark.parametrize("config", ["", "[1]", "{"])

@@ -1,6 +1,5 @@
 """A LoRA adapter as PEFT saves it: a diff of products already (Hu et al., arXiv 2106.09685)."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgediff.diff import Head, Product, Task, TensorDiff
-from edgediff.encoder.checkpoint import beside_heads, linear_head, read_tensors
+from edgediff.encoder.checkpoint import read_config, read_tensors
 from edgediff.encoder.encoder import Encoder
+from edgediff.encoder.heads import beside_heads, in_task_order, linear_head
 from edgediff.errors import ModelError
 
 _CONFIG, _WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
@@ -42,12 +42,14 @@ class Adapter:
         products: of the weights of linear layers.
         tensors: the differences of parameters that it holds whole, such as biases.
         head: its head, if it is one linear layer of the task's size; else None.
+        trusted: whether the order of the head's rows is taken on trust: PEFT saves no labels.
         extra: its tensors that neither the encoder nor its head has.
     """
 
     products: tuple[Product, ...]
     tensors: tuple[TensorDiff, ...]
     head: Head | None
+    trusted: bool
     extra: tuple[str, ...]
 
 
@@ -85,15 +87,12 @@ def load_adapter(folder: str | Path, encoder: Encoder, task: Task) -> Adapter:
         raise ModelError(f"{folder} changes no parameter of the base {encoder.name}")
     if left_over := [name for name in inner if ".lora_" in name or ".token_adapter." in name]:
         raise ModelError(f"{folder}: {left_over[0]!r} is no factor of a linear layer of {encoder.name}")
-    head = linear_head(inner, encoder, task)
-    return Adapter(tuple(products), tuple(tensors), head, beside_heads(inner))
+    head, trusted = in_task_order(linear_head(inner, encoder, task), task, folder, config)
+    return Adapter(tuple(products), tuple(tensors), head, trusted, beside_heads(inner))
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
-    try:
-        config = dict(json.loads((folder / _CONFIG).read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{folder}: {_CONFIG} cannot be read: {error}") from error
+    config = read_config(folder, _CONFIG)
     if config.get("peft_type") != "LORA":
         raise ModelError(f"{folder} is an adapter of type {config.get('peft_type')!r:.80}, expected 'LORA'")
     for name in _UNKNOWN:
