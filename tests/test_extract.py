@@ -11,6 +11,7 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from torch.nn.utils import prune
 
 from edgediff.encoder import load_encoder, load_tuned
 from edgediff.errors import ModelError, RunError, SettingError
@@ -344,6 +345,21 @@ def test_a_checkpoint_without_names_is_taken_in_the_tasks_order_with_a_note(
     assert [record.message for record in caplog.records if record.name.startswith("edgediff")] == [
         f"{folder} names no labels, so the rows of its head are taken in the task's order: no, yes"
     ]
+
+
+def test_a_weight_that_torch_pruned_is_taken_as_it_acts(tiny_model, tiny_task, tmp_path):
+    model = transformers.BertForSequenceClassification.from_pretrained(tiny_model("bert"))
+    layer = model.bert.encoder.layer[0].attention.self.query
+    prune.l1_unstructured(layer, "weight", 0.5)
+    model.save_pretrained(tmp_path / "tuned")
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    found = load_tuned(tmp_path / "tuned", encoder, task)
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert np.array_equal(
+        found.difference[name], layer.weight.detach().numpy() - dict(encoder.arrays())[name]
+    )
+    assert np.count_nonzero(found.difference[name]) == 512
+    assert (found.missing, found.extra) == ((), ())
 
 
 class Bomb:

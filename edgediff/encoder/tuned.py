@@ -1,10 +1,12 @@
 """A fine-tuned checkpoint against the encoder that it came from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from edgediff.diff import Head, Task
 from edgediff.encoder.checkpoint import read_config, read_tensors
@@ -42,8 +44,7 @@ def load_tuned(tuned: str | Path, encoder: Encoder, task: Task) -> Tuned:
         ModelError: it cannot be read, shares no parameter with the encoder, or has one in another shape; or
             it has other labels than the task.
     """
-    state = read_tensors(Path(tuned), _CONFIG, _WEIGHTS)
-    state = {name.removesuffix("_orig"): tensor for name, tensor in state.items()}
+    state = _masked(read_tensors(Path(tuned), _CONFIG, _WEIGHTS))
     prefix = f"{encoder.model.base_model_prefix}."
     inner = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     difference, missing = {}, []
@@ -68,3 +69,13 @@ def load_tuned(tuned: str | Path, encoder: Encoder, task: Task) -> Tuned:
     buffers = {name for name, _ in encoder.model.named_buffers()} | {"embeddings.position_ids"}
     extra = [name for name in beside_heads(inner) if name not in buffers]
     return Tuned(difference, head, trusted, tuple(missing), tuple(extra))
+
+
+def _masked(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors as they act: `torch.nn.utils.prune` saves a weight apart from the mask that it is under."""
+    found = dict(state)
+    for name in [name.removesuffix("_mask") for name in state if name.endswith("_mask")]:
+        original, mask = found.get(f"{name}_orig"), found[f"{name}_mask"]
+        if original is not None and original.shape == mask.shape:
+            found[name] = found.pop(f"{name}_orig") * found.pop(f"{name}_mask")
+    return found
