@@ -39,7 +39,7 @@ def notices(tokens: TokenRows, task: Task, what: str) -> list[str]:
     total = sum(counts.values())
     rare = [f"{label} {n:,}" for label, n in counts.items() if n * len(counts) < _RARE * total]
     if rare and task.kind is not Kind.TOKEN_CLASSIFICATION:  # most words have no label of interest
-        found.append(f"labels are uneven among {total:,} of the {what} rows: {', '.join(rare)}")
+        found.append(f"labels are uneven: {total:,} in the {what} rows, among them only {', '.join(rare)}")
     return found
 
 
