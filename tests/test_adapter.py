@@ -1,6 +1,7 @@
 """LoRA adapters that PEFT trained and saved, as diffs: `edgediff extract`."""
 
 import json
+import logging
 import shutil
 import warnings
 from dataclasses import replace
@@ -12,6 +13,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
+from edgediff.encoder import load_adapter, load_encoder
 from edgediff.errors import ModelError, SettingError
 from edgediff.format import inspect, read_run
 from edgediff.pack import pack
@@ -30,10 +32,7 @@ def _train(base, folder, files, **options):
     tokenizer = transformers.AutoTokenizer.from_pretrained(base)
     torch.manual_seed(1)
     config = peft.LoraConfig(task_type=peft.TaskType.SEQ_CLS, init_lora_weights=False, **options)
-    plain = transformers.BertForSequenceClassification.from_pretrained(base, num_labels=2)
-    with warnings.catch_warnings():  # PEFT asks transformers by a name that is about to go
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        model = peft.get_peft_model(plain, config).train()
+    model = _wrapped(transformers.BertForSequenceClassification.from_pretrained(base), config).train()
     optimizer = torch.optim.AdamW((p for p in model.parameters() if p.requires_grad), lr=2e-3)
     for first in range(0, 160, 16):
         inputs = tokenizer(rows.texts[first : first + 16], padding=True, return_tensors="pt")
@@ -43,6 +42,12 @@ def _train(base, folder, files, **options):
         optimizer.step()
     model.eval().save_pretrained(folder)
     return model
+
+
+def _wrapped(plain, config):
+    with warnings.catch_warnings():  # PEFT asks transformers by a name that is about to go
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        return peft.get_peft_model(plain, config)
 
 
 def _extract(model, folder, run, files, **options):
@@ -101,6 +106,107 @@ def test_an_adapter_is_packed_at_four_bits_a_number(tiny_model, tiny_base, tiny_
     assert agree.mean() > 0.9
 
 
+CLASSIFIER = transformers.BertForSequenceClassification
+
+
+def _adapted(base, model_class=CLASSIFIER, **options):
+    """PEFT's model before training."""
+    torch.manual_seed(1)
+    config = peft.LoraConfig(r=2, target_modules=["query", "value"], **options)
+    return _wrapped(model_class.from_pretrained(base), config)
+
+
+def _move_factors(model):
+    """What stands for training: a random step away from the start."""
+    for name, parameter in model.named_parameters():
+        if ".lora_" in name:
+            parameter.data += 0.05 * torch.randn_like(parameter)
+
+
+def _largest_error(model, folder, base, files):
+    """How far the adapter in `folder` is from what PEFT's merge of `model` adds to the base; how much it is.
+
+    Both are the largest over all parameters.
+    """
+    encoder = load_encoder(base)
+    adapter = load_adapter(folder, encoder, load_task(files / "task.json"))
+    merged = model.merge_and_unload()
+    merged = dict(getattr(merged, "bert", merged).named_parameters())
+    products = {product.name: product.dense() for product in adapter.products}
+    changes = {name: merged[name].detach().numpy() - array for name, array in encoder.arrays()}
+    errors = [np.abs(change - products.get(name, 0)).max() for name, change in changes.items()]
+    return max(errors), max(np.abs(change).max() for change in changes.values())
+
+
+LAYER = "encoder.layer.0.attention.self.query"
+
+
+@pytest.mark.filterwarnings("ignore:The following .*_pattern keys did not match:RuntimeWarning")
+@pytest.mark.parametrize(
+    ("pattern", "model_class"),
+    [
+        ("query", CLASSIFIER),
+        (LAYER, CLASSIFIER),
+        (f"bert.{LAYER}", CLASSIFIER),
+        (f"^bert.{LAYER}", CLASSIFIER),
+        (f"^{LAYER}", CLASSIFIER),  # names no layer of this model
+        (f"^{LAYER}", transformers.BertModel),
+    ],
+)
+def test_a_pattern_of_names_means_the_layers_that_peft_takes_it_to_mean(
+    pattern, model_class, tiny_model, tiny_task, tmp_path
+):
+    patterns = {"alpha_pattern": {pattern: 20}, "rank_pattern": {pattern: 3}}
+    model = _adapted(tiny_model("bert"), model_class, **patterns)
+    _move_factors(model)
+    model.save_pretrained(tmp_path / "adapter")
+    error, change = _largest_error(model, tmp_path / "adapter", tiny_model("bert"), tiny_task)
+    assert error < 1e-6 < 1e-2 < change
+
+
+@pytest.mark.filterwarnings("ignore:.*eva")
+@pytest.mark.parametrize("start", [True, False, "gaussian", "orthogonal", "eva", "mica"])
+def test_a_start_that_leaves_the_base_alone_is_taken(start, tiny_model, tiny_task, tmp_path):
+    model = _adapted(tiny_model("bert"), init_lora_weights=start)
+    _move_factors(model)
+    model.save_pretrained(tmp_path / "adapter")
+    error, change = _largest_error(model, tmp_path / "adapter", tiny_model("bert"), tiny_task)
+    assert error < 1e-6 < 1e-2 < change
+
+
+@pytest.mark.filterwarnings("ignore:(PiSSA|OLoRA) changes the base weights")
+@pytest.mark.parametrize("start", ["pissa", "pissa_niter_4", "olora"])
+def test_a_start_that_changes_the_base_is_refused_unless_peft_converted_it(
+    start, tiny_model, tiny_task, tmp_path
+):
+    model = _adapted(tiny_model("bert"), init_lora_weights=start)
+    model.save_pretrained(tmp_path / "start")
+    _move_factors(model)
+    model.save_pretrained(tmp_path / "adapter")
+    message = (
+        f"adapter started by init_lora_weights '{start}', which changes the base itself: expected True, False"
+    )
+    with pytest.raises(ModelError, match=message):
+        _extract(tiny_model("bert"), tmp_path / "adapter", tmp_path / "run", tiny_task)
+    model.save_pretrained(
+        tmp_path / "converted", path_initial_model_for_weight_conversion=str(tmp_path / "start")
+    )
+    error, change = _largest_error(model, tmp_path / "converted", tiny_model("bert"), tiny_task)
+    assert error < 1e-6 < 1e-2 < change
+
+
+def test_an_adapter_of_single_tokens_is_refused(tiny_model, tiny_task, tmp_path):
+    model = _adapted(tiny_model("bert"), trainable_token_indices=[5, 6])
+    _move_factors(model)
+    model.save_pretrained(tmp_path / "adapter")
+    message = "is an adapter with trainable_token_indices, which no product of two factors can hold"
+    with pytest.raises(ModelError, match=message):
+        _extract(tiny_model("bert"), tmp_path / "adapter", tmp_path / "run", tiny_task)
+    unsaid = _changed(tmp_path / "adapter", tmp_path / "unsaid", {"trainable_token_indices": None})
+    with pytest.raises(ModelError, match=r"token_adapter.* is no factor of a linear layer of tiny-bert"):
+        _extract(tiny_model("bert"), unsaid, tmp_path / "run", tiny_task)
+
+
 @pytest.fixture(scope="module")
 def adapter(tiny_model, tiny_task, tmp_path_factory):
     folder = tmp_path_factory.mktemp("adapter") / "lora"
@@ -128,6 +234,7 @@ def _without(part):
     [
         ({"peft_type": "IA3"}, None, "is an adapter of type 'IA3', expected 'LORA'"),
         ({"use_dora": True}, None, "is an adapter with use_dora, which no product of two factors can hold"),
+        ({"alora_invocation_tokens": [3]}, None, "is an adapter with alora_invocation_tokens"),
         (
             {},
             lambda s: s | {QUERY.format("A"): torch.zeros(2, 31)},
@@ -162,6 +269,14 @@ def test_an_adapter_takes_no_rows_and_the_components_that_are_allowed(
     settings = Settings(exclude=("*.query.*",))
     _extract(tiny_model("bert"), adapter, tmp_path / "run", tiny_task, settings=settings)
     assert all("value" in product.name for product in read_run(tmp_path / "run").products)
+
+
+def test_an_adapter_says_that_it_does_not_name_its_labels(adapter, tiny_model, tiny_task, tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "edgediff"):
+        _extract(tiny_model("bert"), adapter, tmp_path / "run", tiny_task)
+    assert [record.message for record in caplog.records if record.name.startswith("edgediff")] == [
+        f"{adapter} names no labels, so the rows of its head are taken in the task's order: no, yes"
+    ]
 
 
 @pytest.mark.parametrize("config", ["", "[1]", "{"])

@@ -9,6 +9,7 @@ from edgediff.encoder import load_encoder
 from edgediff.score import Answers, Rows
 from edgediff.train.batches import IGNORED, TokenRows, parts_of
 from edgediff.train.model import make_model
+from edgediff.train.notices import notices
 
 CPU = torch.device("cpu")
 TASKS = {
@@ -181,3 +182,12 @@ def test_a_batch_without_labelled_words_still_has_a_term(encoder, kind):
 
 def test_empty_parts_are_left_out():
     assert [(number, part.tolist()) for number, part in parts_of(torch.arange(2), 3)] == [(0, [0]), (1, [1])]
+
+
+def test_the_note_on_rare_labels_counts_labels_where_a_row_has_several(encoder):
+    targets = np.array([[1, 1, 0]] * 7 + [[1, 1, 1]], np.float32)
+    rows = Rows(["red"] * 8, None, targets)
+    tokens = TokenRows(rows, encoder, TASKS[Kind.MULTI_LABEL])
+    assert notices(tokens, TASKS[Kind.MULTI_LABEL], "training") == [
+        "labels are uneven: 17 in the training rows, among them only c 1"
+    ]

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -100,6 +103,100 @@ def test_a_checkpoint_without_some_weights_is_refused(tiny_model, tmp_path):
     load_encoder(tiny_model("bert")).tokenizer.save_pretrained(tmp_path)
     with pytest.raises(ModelError, match=r"lacks \d+ parameters of its encoder, encoder.layer.1"):
         load_encoder(tmp_path)
+
+
+def _copy(model, folder, *gone):
+    shutil.copytree(model, folder)
+    for name in gone:
+        (folder / name).unlink()
+    return folder
+
+
+def _set(file, **fields):
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_tokenizer_that_transformers_makes_up_is_refused(architecture, tiny_model, tmp_path):
+    folder = _copy(tiny_model(architecture), tmp_path / "copy", "tokenizer.json", "tokenizer_config.json")
+    message = r"tokenizer of no more than 5 special tokens: save the model's own into the folder too$"
+    with pytest.raises(ModelError, match=message):
+        load_encoder(folder)
+
+
+def test_a_tokenizer_of_more_tokens_than_embeddings_is_refused(tiny_model, tmp_path):
+    folder = _copy(tiny_model("bert"), tmp_path / "copy")
+    tokenizer = load_encoder(folder).tokenizer
+    tokens = len(tokenizer)
+    tokenizer.add_tokens(["elephant"])
+    tokenizer.save_pretrained(folder)
+    message = f"has a tokenizer with tokens up to {tokens} over {tokens} embeddings: save the model's own"
+    with pytest.raises(ModelError, match=message):
+        load_encoder(folder)
+
+
+def test_embeddings_may_be_more_than_tokens(tiny_model, tmp_path):
+    folder = _copy(tiny_model("bert"), tmp_path / "copy")
+    model = transformers.BertModel.from_pretrained(folder)
+    model.resize_token_embeddings(model.config.vocab_size, pad_to_multiple_of=64)
+    model.save_pretrained(folder)
+    encoder = load_encoder(folder)
+    assert encoder.model.config.vocab_size == 128 > len(encoder.tokenizer)
+
+
+def test_a_tokenizer_without_a_padding_token_is_refused(tiny_model, tmp_path):
+    folder = _copy(tiny_model("bert"), tmp_path / "copy")
+    _set(folder / "tokenizer_config.json", pad_token=None)
+    with pytest.raises(ModelError, match="without a padding token: set its pad_token and save it again"):
+        load_encoder(folder)
+
+
+def test_weights_of_other_sizes_than_the_configurations_are_refused_by_name(tiny_model, tmp_path):
+    folder = _copy(tiny_model("bert"), tmp_path / "copy")
+    _set(folder / "config.json", intermediate_size=128)
+    name = "parameter encoder.layer.0.intermediate.dense.bias has shape"
+    with pytest.raises(ModelError, match=rf"{name} \(64,\), by config.json it has \(128,\)$"):
+        load_encoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "part"),
+    [
+        ("model.safetensors", b"12345678", r"weights\): Error while deserializing header"),
+        ("model.safetensors", None, r"weights\): "),
+        ("pytorch_model.bin", b"", r"weights\): EOFError\(\)"),
+        ("pytorch_model.bin", b"junk", r"weights\): "),
+        ("tokenizer.json", b"{}", r"tokenizer\): KeyError\('added_tokens'\)"),
+        ("tokenizer.json", b"[]", r"tokenizer\): "),
+        ("tokenizer.json", None, r"tokenizer\): "),
+        ("tokenizer_config.json", b"[]", r"tokenizer\): "),
+        ("config.json", b"[]", r"configuration\): "),
+        ("config.json", b'{"model_type": "bert", "hidden_size": "a"}', r"configuration\): "),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_sentence(file, content, part, tiny_model, tmp_path):
+    """None: the file as it was, but for its second half."""
+    folder = _copy(tiny_model("bert"), tmp_path / "copy")
+    if content is None:
+        content = (folder / file).read_bytes()
+        content = content[: len(content) // 2]
+    if file == "pytorch_model.bin":
+        (folder / "model.safetensors").unlink()
+    (folder / file).write_bytes(content)
+    with pytest.raises(ModelError, match=rf"^{folder} cannot be loaded as .* \({part}.*$") as refused:
+        load_encoder(folder)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_load_leaves_progress_bars_and_log_level_as_they_were(shown, tiny_model):
+    log, before = transformers.logging, transformers.logging.is_progress_bar_enabled()
+    switch = {True: log.enable_progress_bar, False: log.disable_progress_bar}
+    switch[shown]()
+    level = log.get_verbosity()
+    load_encoder(tiny_model("bert"))
+    assert (log.is_progress_bar_enabled(), log.get_verbosity()) == (shown, level)
+    switch[before]()
 
 
 def test_an_unsupported_architecture_is_refused_by_name(tmp_path):

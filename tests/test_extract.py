@@ -4,12 +4,14 @@ import json
 import logging
 import pickle
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from torch.nn.utils import prune
 
 from edgediff.encoder import load_encoder, load_tuned
 from edgediff.errors import ModelError, RunError, SettingError
@@ -206,6 +208,7 @@ def test_missing_and_extra_tensors_are_said_and_left_alone(tuned, tiny_model, ti
     assert [record.message for record in caplog.records] == [
         f"{folder} lacks 1 tensors of the base, which stay as they are: {gone.removeprefix('bert.')}",
         f"{folder} has 1 tensors that the base has not, left out: cls.predictions.bias",
+        f"{folder} names no labels, so the rows of its head are taken in the task's order: no, yes",
     ]
     names = {tensor.name for tensor in read_run(tmp_path / "run").tensors}
     assert gone.removeprefix("bert.") not in names
@@ -282,6 +285,81 @@ def test_a_head_of_another_kind_of_task_is_not_taken(tiny_model, tiny_task, tmp_
     model.save_pretrained(tmp_path / "tuned")
     encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
     assert load_tuned(tmp_path / "tuned", encoder, task).head is None  # both have two outputs
+
+
+def _saved(model_class, base, folder, names):
+    """A checkpoint whose labels have `names` (LABEL_n: none), its head at random, and the head's weights."""
+    config = transformers.AutoConfig.from_pretrained(base, id2label=dict(enumerate(names)))
+    model = model_class.from_pretrained(base, config=config)
+    model.save_pretrained(folder)
+    return model.classifier.weight.detach().numpy(), model.classifier.bias.detach().numpy()
+
+
+BY_KIND = {
+    "classification": transformers.BertForSequenceClassification,
+    "multi_label": transformers.BertForSequenceClassification,
+    "token_classification": transformers.BertForTokenClassification,
+}
+
+
+@pytest.mark.parametrize("kind", BY_KIND)
+def test_a_heads_rows_are_found_by_the_names_of_the_labels(
+    kind, tiny_model, tiny_task, kind_task, tmp_path, caplog
+):
+    files = tiny_task if kind == "classification" else kind_task(kind)
+    task = load_task(files / "task.json")
+    names = [f" {label.upper()}" for label in reversed(task.labels)]
+    weight, bias = _saved(BY_KIND[kind], tiny_model("bert"), tmp_path / "tuned", names)
+    with caplog.at_level(logging.WARNING, "edgediff"):
+        _extract(tiny_model("bert"), tmp_path / "tuned", tmp_path / "run", files)
+    head = read_run(tmp_path / "run").head
+    assert np.array_equal(head.weight, weight[::-1])
+    assert np.array_equal(head.bias, bias[::-1])
+    assert "names no labels" not in caplog.text
+
+
+def test_labels_that_differ_in_case_alone_are_told_apart(tiny_model, tiny_task, tmp_path):
+    task = replace(load_task(tiny_task / "task.json"), labels=("us", "US"))
+    weight, _ = _saved(BY_KIND["classification"], tiny_model("bert"), tmp_path / "tuned", ["US", "us"])
+    found = load_tuned(tmp_path / "tuned", load_encoder(tiny_model("bert")), task)
+    assert np.array_equal(found.head.weight, weight[::-1])
+
+
+@pytest.mark.parametrize("rows", [False, True])
+def test_a_checkpoint_of_other_labels_is_refused_with_both_lists(rows, tiny_model, tiny_task, tmp_path):
+    _saved(BY_KIND["classification"], tiny_model("bert"), tmp_path / "tuned", ["no", "perhaps"])
+    message = "has the labels no, perhaps, expected those of task 'colours' in any order: no, yes$"
+    arguments = (tiny_model("bert"), tmp_path / "tuned", tmp_path / "run", tiny_task)
+    _refused(message, ModelError, *arguments, rows=rows)
+
+
+@pytest.mark.parametrize("names", [["LABEL_0", "LABEL_1"], ["0", "1"]])
+def test_a_checkpoint_without_names_is_taken_in_the_tasks_order_with_a_note(
+    names, tiny_model, tiny_task, tmp_path, caplog
+):
+    folder = tmp_path / "tuned"
+    weight, _ = _saved(BY_KIND["classification"], tiny_model("bert"), folder, names)
+    with caplog.at_level(logging.WARNING, "edgediff"):
+        _extract(tiny_model("bert"), folder, tmp_path / "run", tiny_task)
+    assert np.array_equal(read_run(tmp_path / "run").head.weight, weight)
+    assert [record.message for record in caplog.records if record.name.startswith("edgediff")] == [
+        f"{folder} names no labels, so the rows of its head are taken in the task's order: no, yes"
+    ]
+
+
+def test_a_weight_that_torch_pruned_is_taken_as_it_acts(tiny_model, tiny_task, tmp_path):
+    model = transformers.BertForSequenceClassification.from_pretrained(tiny_model("bert"))
+    layer = model.bert.encoder.layer[0].attention.self.query
+    prune.l1_unstructured(layer, "weight", 0.5)
+    model.save_pretrained(tmp_path / "tuned")
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    found = load_tuned(tmp_path / "tuned", encoder, task)
+    name = "encoder.layer.0.attention.self.query.weight"
+    assert np.array_equal(
+        found.difference[name], layer.weight.detach().numpy() - dict(encoder.arrays())[name]
+    )
+    assert np.count_nonzero(found.difference[name]) == 512
+    assert (found.missing, found.extra) == ((), ())
 
 
 class Bomb:

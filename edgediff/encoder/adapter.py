@@ -1,6 +1,5 @@
 """A LoRA adapter as PEFT saves it: a diff of products already (Hu et al., arXiv 2106.09685)."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,15 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgediff.diff import Head, Product, Task, TensorDiff
-from edgediff.encoder.checkpoint import beside_heads, linear_head, read_tensors
+from edgediff.encoder.checkpoint import read_config, read_tensors
 from edgediff.encoder.encoder import Encoder
+from edgediff.encoder.heads import beside_heads, in_task_order, linear_head
 from edgediff.errors import ModelError
 
 _CONFIG, _WEIGHTS = "adapter_config.json", ("adapter_model.safetensors", "adapter_model.bin")
 """What PEFT calls an adapter's files."""
 _PREFIX = "base_model.model."
-_UNKNOWN = ("use_dora", "fan_in_fan_out", "use_qalora", "layer_replication")
+_UNKNOWN = (
+    "use_dora",
+    "fan_in_fan_out",
+    "use_qalora",
+    "layer_replication",
+    "trainable_token_indices",
+    "alora_invocation_tokens",
+)
 """Settings under which an adapter adds something else than two factors' product, or elsewhere."""
+_STARTS = (True, False, None, "gaussian", "orthogonal", "eva", "mica")
+"""What `init_lora_weights` may be. Any other start (pissa, olora, corda, lora_ga, loftq) moves a part of the
+base into the factors, whose product is then no difference to the base; PEFT writes true once it has converted
+such an adapter."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +42,14 @@ class Adapter:
         products: of the weights of linear layers.
         tensors: the differences of parameters that it holds whole, such as biases.
         head: its head, if it is one linear layer of the task's size; else None.
+        trusted: whether the order of the head's rows is taken on trust: PEFT saves no labels.
         extra: its tensors that neither the encoder nor its head has.
     """
 
     products: tuple[Product, ...]
     tensors: tuple[TensorDiff, ...]
     head: Head | None
+    trusted: bool
     extra: tuple[str, ...]
 
 
@@ -58,39 +71,46 @@ def load_adapter(folder: str | Path, encoder: Encoder, task: Task) -> Adapter:
         name.removeprefix(inside).removeprefix(_PREFIX).replace(".base_layer.", "."): tensor.float()
         for name, tensor in state.items()
     }
+    # Of the whole model that was adapted, with its head or without: PEFT's patterns mean these names.
+    within = f"{encoder.model.base_model_prefix}." if any(name.startswith(inside) for name in state) else ""
     base, products, tensors = dict(encoder.arrays()), [], []
     for name in sorted(base):
         layer = name.removesuffix(".weight")
         factors = [f"{layer}.lora_{side}.weight" for side in "BA"]
         if inner.keys() >= set(factors):
             left, right = (inner.pop(factor) for factor in factors)
-            left *= _scale(config, layer, len(right))
+            left *= _scale(config, within + layer, len(right))
             products.append(_product(folder, name, base[name].shape, left.numpy(), right.numpy()))
         if (whole := inner.pop(name, None)) is not None:
             tensors.append(_difference(folder, name, base[name], whole.numpy()))
     if not products and not tensors:
         raise ModelError(f"{folder} changes no parameter of the base {encoder.name}")
-    if left_over := [name for name in inner if ".lora_" in name]:
+    if left_over := [name for name in inner if ".lora_" in name or ".token_adapter." in name]:
         raise ModelError(f"{folder}: {left_over[0]!r} is no factor of a linear layer of {encoder.name}")
-    head = linear_head(inner, encoder, task)
-    return Adapter(tuple(products), tuple(tensors), head, beside_heads(inner))
+    head, trusted = in_task_order(linear_head(inner, encoder, task), task, folder, config)
+    return Adapter(tuple(products), tuple(tensors), head, trusted, beside_heads(inner))
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
-    try:
-        config = dict(json.loads((folder / _CONFIG).read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise ModelError(f"{folder}: {_CONFIG} cannot be read: {error}") from error
+    config = read_config(folder, _CONFIG)
     if config.get("peft_type") != "LORA":
         raise ModelError(f"{folder} is an adapter of type {config.get('peft_type')!r:.80}, expected 'LORA'")
     for name in _UNKNOWN:
         if config.get(name):
             raise ModelError(f"{folder} is an adapter with {name}, which no product of two factors can hold")
+    if (start := config.get("init_lora_weights", True)) not in _STARTS:
+        raise ModelError(
+            f"{folder} is an adapter started by init_lora_weights {start!r:.80}, which changes the base"
+            f" itself: expected {', '.join(map(str, _STARTS))}"
+        )
     return config
 
 
 def _scale(config: Mapping[str, Any], layer: str, rank: int) -> float:
-    """What PEFT multiplies a product by: alpha over the rank, or with rsLoRA over its root."""
+    """What PEFT multiplies a product by: alpha over the rank, or with rsLoRA over its root.
+
+    `layer` is the layer's name in the model that was adapted.
+    """
     patterns = dict(config.get("alpha_pattern") or {})
     own = [alpha for pattern, alpha in patterns.items() if re.match(rf"(.*\.)?({pattern})$", layer)]
     alpha = float(own[0] if own else config.get("lora_alpha", rank))

@@ -2,7 +2,6 @@
 
 import json
 import pickle
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +9,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from edgediff.diff import Head, Kind, Task
-from edgediff.encoder.encoder import Encoder
 from edgediff.errors import ModelError
-
-_HEADS = ("classifier", "qa_outputs")
-"""What transformers calls a head that is one linear layer."""
-_DEEPER = ("pre_classifier.", "classifier.dense.", "classifier.out_proj.")
-"""Parts of heads with a hidden layer, which a diff's linear head cannot hold."""
 
 
 def read_tensors(folder: Path, config: str, weights: tuple[str, ...]) -> dict[str, torch.Tensor]:
@@ -41,22 +33,16 @@ def read_tensors(folder: Path, config: str, weights: tuple[str, ...]) -> dict[st
     return {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
 
 
-def linear_head(state: Mapping[str, torch.Tensor], encoder: Encoder, task: Task) -> Head | None:
-    """The head in what the encoder's own parameters left over of `state`; None unless it is one layer."""
-    # A pooler that the encoder lacks is a part of the head: so it is with DeBERTa.
-    deeper = _DEEPER if task.per_token else (*_DEEPER, "pooler.")
-    if any(name.startswith(deeper) for name in state):
-        return None
-    name = _HEADS[task.kind is Kind.QUESTION_ANSWERING]
-    weight, bias = state.get(f"{name}.weight"), state.get(f"{name}.bias")
-    if weight is None or bias is None or tuple(weight.shape) != (task.outputs, encoder.width):
-        return None
-    return Head(weight.float().numpy(), bias.float().numpy())
+def read_config(folder: Path, name: str) -> dict[str, Any]:
+    """The JSON object in the folder's file `name`.
 
-
-def beside_heads(state: Mapping[str, torch.Tensor]) -> tuple[str, ...]:
-    """The names in `state` that belong to no head."""
-    return tuple(name for name in state if not name.startswith(_HEADS))
+    Raises:
+        ModelError: it cannot be read.
+    """
+    try:
+        return dict(json.loads((folder / name).read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelError(f"{folder}: {name} cannot be read: {error}") from error
 
 
 def _files(folder: Path, weights: tuple[str, ...]) -> list[Path]:

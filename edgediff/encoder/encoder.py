@@ -1,6 +1,6 @@
 """An encoder from Hugging Face, its tokenizer, and the features that heads are applied to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -118,26 +118,24 @@ def load_encoder(model: str | Path) -> Encoder:
     A pooler that the checkpoint lacks is not made up: the pooled feature is then the first token's.
 
     Raises:
-        ModelError: nothing by that name, an unsupported architecture, missing weights, no fast tokenizer.
+        ModelError: nothing by that name, an unsupported architecture, a damaged file, weights that are
+            missing or of another shape than the configuration's, no fast tokenizer or none that fits.
     """
     source = _demo_folder() if str(model) == DEMO_MODEL else str(model)
     name = "all-MiniLM-L6-v2" if str(model) == DEMO_MODEL else _name_of(source)
-    try:
-        with quiet_transformers():
+    with quiet_transformers():
+        with _loading(model, "configuration"):
             config = transformers.AutoConfig.from_pretrained(source)
-            if config.model_type not in SUPPORTED:
-                raise ModelError(
-                    f"{model} is of architecture {config.model_type!r}; supported are {', '.join(SUPPORTED)}"
-                )
-            module, missing = _load_module(source)
+        if config.model_type not in SUPPORTED:
+            raise ModelError(
+                f"{model} is of architecture {config.model_type!r}; supported are {', '.join(SUPPORTED)}"
+            )
+        with _loading(model, "weights"):
+            module, info = _load_module(source)
+        with _loading(model, "tokenizer"):
             tokenizer = transformers.AutoTokenizer.from_pretrained(source, use_fast=True)
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().split("\n")[0]
-        raise ModelError(f"{model} cannot be loaded as a Hugging Face encoder: {reason}") from error
-    if missing:
-        raise ModelError(f"{model} lacks {len(missing)} parameters of its encoder, {missing[0]} for one")
-    if not tokenizer.is_fast:
-        raise ModelError(f"{model} has no fast tokenizer (tokenizer.json), which the device needs")
+    _check_weights(model, info)
+    _check_tokenizer(model, tokenizer, module.get_input_embeddings().num_embeddings)
     has_pooler = getattr(module, "pooler", None) is not None
     return Encoder(name, module, tokenizer, has_pooler).eval()
 
@@ -145,28 +143,73 @@ def load_encoder(model: str | Path) -> Encoder:
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """Have transformers report nothing for the block: a missing pooler, say, is handled by the caller."""
-    previous = transformers.logging.get_verbosity()
+    verbosity, progress = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
         yield
     finally:
-        transformers.logging.set_verbosity(previous)
+        transformers.logging.set_verbosity(verbosity)
+        if progress:
+            transformers.logging.enable_progress_bar()
 
 
-def _load_module(source: str) -> tuple[nn.Module, list[str]]:
-    """The encoder without a made-up pooler, and the parameters that the checkpoint lacks."""
+@contextmanager
+def _loading(model: str | Path, part: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # over a damaged file each of the packages below raises classes of its own
+        text = str(error).strip().split("\n")[0]
+        reason = repr(error) if isinstance(error, LookupError) or not text else text
+        raise ModelError(f"{model} cannot be loaded as a Hugging Face encoder ({part}): {reason}") from error
 
-    def load(**options: Any) -> tuple[nn.Module, list[str]]:
-        module, info = transformers.AutoModel.from_pretrained(
-            source, output_loading_info=True, dtype=torch.float32, **options
+
+def _load_module(source: str) -> tuple[Any, dict[str, Any]]:
+    """The encoder without a made-up pooler, and transformers' account of what did not fit."""
+
+    def load(**options: Any) -> tuple[Any, dict[str, Any]]:
+        # Sizes that do not fit are in the account; the error over them names no parameter.
+        options |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+        return cast(
+            tuple[Any, dict[str, Any]],
+            transformers.AutoModel.from_pretrained(source, dtype=torch.float32, **options),
         )
-        return cast(nn.Module, module), sorted(info["missing_keys"])
 
-    module, missing = load()
-    if missing and all(name.startswith("pooler.") for name in missing):
+    module, info = load()
+    if info["missing_keys"] and all(name.startswith("pooler.") for name in info["missing_keys"]):
         return load(add_pooling_layer=False)
-    return module, missing
+    return module, info
+
+
+def _check_weights(model: str | Path, info: Mapping[str, Any]) -> None:
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(f"{model} lacks {len(missing)} parameters of its encoder, {missing[0]} for one")
+    if info["mismatched_keys"]:
+        name, found, expected = min(info["mismatched_keys"])
+        raise ModelError(
+            f"{model}: parameter {name} has shape {tuple(found)}, by config.json it has {tuple(expected)}"
+        )
+
+
+def _check_tokenizer(model: str | Path, tokenizer: Any, embeddings: int) -> None:
+    """Refuse what transformers makes up for a folder without a tokenizer, and what is another model's."""
+    if not tokenizer.is_fast:
+        raise ModelError(f"{model} has no fast tokenizer (tokenizer.json), which the device needs")
+    vocabulary = tokenizer.get_vocab()
+    if vocabulary.keys() <= set(tokenizer.all_special_tokens):
+        raise ModelError(
+            f"{model} has a tokenizer of no more than {len(vocabulary)} special tokens: save the model's own"
+            " into the folder too"
+        )
+    if (largest := max(vocabulary.values())) >= embeddings:
+        raise ModelError(
+            f"{model} has a tokenizer with tokens up to {largest} over {embeddings} embeddings: save the"
+            " model's own into the folder"
+        )
+    if tokenizer.pad_token_id is None:
+        raise ModelError(
+            f"{model} has a tokenizer without a padding token: set its pad_token and save it again"
+        )
 
 
 def _takes_token_types(config: Any) -> bool:

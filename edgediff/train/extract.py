@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from edgediff.diff import Diff, Task, TensorDiff
-from edgediff.encoder import Encoder, is_adapter, load_adapter, load_encoder, load_tuned
+from edgediff.encoder import Adapter, Encoder, Tuned, is_adapter, load_adapter, load_encoder, load_tuned
 from edgediff.errors import ModelError, OutputError, RunError, SettingError
 from edgediff.format.run_folder import write_run
 from edgediff.score import load_task
 from edgediff.train.cut import Cut
 from edgediff.train.loop import Progress
 from edgediff.train.methods import parameters_of
-from edgediff.train.notices import tensor_notices
+from edgediff.train.notices import given_notices
 from edgediff.train.record import EXTRACT, provenance_of
 from edgediff.train.settings import Method, Settings
 from edgediff.train.train import train as train_task
@@ -100,7 +100,7 @@ def _cut(tuned: str | Path, encoder: Encoder, task: Task, settings: Settings) ->
     parameters = parameters_of(encoder, settings)
     cut = Cut.of(encoder.base(), task, settings, {}, given=True)
     given = load_tuned(tuned, encoder, task)
-    _warn(tuned, given.missing, given.extra)
+    _warn(tuned, given, task)
     if given.head is None:
         raise ModelError(f"{_no_head(tuned, task)}: give rows to learn one from")
     allowed = {name: given.difference[name] for name in parameters}
@@ -115,7 +115,7 @@ def _taken(adapter: str | Path, encoder: Encoder, task: Task, settings: Settings
     """A LoRA adapter's products as they are."""
     parameters = parameters_of(encoder, settings)
     given = load_adapter(adapter, encoder, task)
-    _warn(adapter, (), given.extra)
+    _warn(adapter, given, task)
     if given.head is None:
         raise ModelError(_no_head(adapter, task))
     provenance = provenance_of(settings, task, {}, given=True)
@@ -129,6 +129,6 @@ def _no_head(folder: str | Path, task: Task) -> str:
     return f"{folder} has no linear head of {task.outputs} outputs for task {task.name!r}"
 
 
-def _warn(folder: str | Path, missing: tuple[str, ...], extra: tuple[str, ...]) -> None:
-    for notice in tensor_notices(str(folder), missing, extra):
+def _warn(folder: str | Path, given: Tuned | Adapter, task: Task) -> None:
+    for notice in given_notices(str(folder), given, task):
         _log.warning(notice)

@@ -71,8 +71,8 @@ def patch_chunk(
     theta: Tensor, base: Tensor, w: Tensor, log_alpha: Tensor, noise: Tensor, group: float, scratch: Scratch
 ) -> None:
     """Write `base + w * z * z_group` to `theta`; all tensors are flat and of one size."""
-    delta = sample_gates(log_alpha, noise, scratch).mul_(w)
-    torch.add(base, delta, alpha=group, out=theta)
+    change = sample_gates(log_alpha, noise, scratch).mul_(w)
+    torch.add(base, change, alpha=group, out=theta)
 
 
 def backward_chunk(

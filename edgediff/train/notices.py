@@ -1,6 +1,7 @@
 """What a person should know of the rows before training on them."""
 
 from edgediff.diff import Kind, Task
+from edgediff.encoder import Adapter, Tuned
 from edgediff.errors import DataError
 from edgediff.score import Rows
 from edgediff.train.batches import TokenRows
@@ -38,19 +39,25 @@ def notices(tokens: TokenRows, task: Task, what: str) -> list[str]:
     total = sum(counts.values())
     rare = [f"{label} {n:,}" for label, n in counts.items() if n * len(counts) < _RARE * total]
     if rare and task.kind is not Kind.TOKEN_CLASSIFICATION:  # most words have no label of interest
-        found.append(f"labels are uneven among {total:,} of the {what} rows: {', '.join(rare)}")
+        found.append(f"labels are uneven: {total:,} in the {what} rows, among them only {', '.join(rare)}")
     return found
 
 
-def tensor_notices(where: str, missing: tuple[str, ...], extra: tuple[str, ...]) -> list[str]:
-    """A sentence each: tensors that a fine-tuned checkpoint lacks, or has in vain."""
+def given_notices(where: str, given: Tuned | Adapter, task: Task) -> list[str]:
+    """A sentence each: what a fine-tuned checkpoint or adapter lacks, has in vain, or does not say."""
     found = []
+    missing, extra = (given.missing if isinstance(given, Tuned) else ()), given.extra
     if missing:
         found.append(
             f"{where} lacks {len(missing)} tensors of the base, which stay as they are: {_some(missing)}"
         )
     if extra:
         found.append(f"{where} has {len(extra)} tensors that the base has not, left out: {_some(extra)}")
+    if given.trusted:
+        found.append(
+            f"{where} names no labels, so the rows of its head are taken in the task's order:"
+            f" {_some(task.labels)}"
+        )
     return found
 
 

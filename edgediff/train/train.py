@@ -22,7 +22,7 @@ from edgediff.train.lock import lock_folder
 from edgediff.train.loop import CHECKPOINT_SECONDS, Loop, Progress
 from edgediff.train.methods import parameters_of, weights_of
 from edgediff.train.model import make_model
-from edgediff.train.notices import check_rows, notices, tensor_notices
+from edgediff.train.notices import check_rows, given_notices, notices
 from edgediff.train.record import identity_of, provenance_of, record_of
 from edgediff.train.settings import Settings
 
@@ -147,7 +147,7 @@ def _warn(loop: Loop, given: Tuned | None, tuned: str | Path | None) -> None:
     task = loop.model.task
     found = [*notices(loop.rows, task, "training"), *notices(loop.dev, task, "dev")]
     if given is not None:
-        found += tensor_notices(str(tuned), given.missing, given.extra)
+        found += given_notices(str(tuned), given, task)
     for notice in found:
         _log.warning(notice)
 
