@@ -109,9 +109,14 @@ def test_a_folder_that_is_missing_is_no_run(tmp_path):
 
 
 def test_a_method_without_a_diff_is_named(tmp_path):
-    write_run(tmp_path, None, TASK, RECORD | {"method": "full"})
+    write_run(tmp_path, None, TASK, RECORD | {"method": "full"}, {"head.bias": np.zeros(2, np.float32)})
     assert read_record(tmp_path)["method"] == "full"
     assert f"has no {DIFF_FILE}: the method 'full' gives no diff" in _refusal(tmp_path)
+
+
+def test_a_diff_that_is_gone_is_told_from_a_method_without_one(run):
+    (run / DIFF_FILE).unlink()
+    assert f"has no {DIFF_FILE} any more: train it again" in _refusal(run)
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgediff.errors import DataError, EdgeDiffError, SettingError
+from edgediff.errors import BaseMismatchError, DataError, FormatError, SettingError
 from edgediff.files import sha256
 from edgediff.format import inspect
 from edgediff.format.bundle import Manifest, read_manifest
@@ -124,14 +124,14 @@ def make_plan(base: str | Path, dpfs: Sequence[Path], effort: Effort = QUICK) ->
 
 
 def _look_at(path: Path, manifest: Manifest, taken: set[str]) -> TaskFile:
-    name = path.stem
     try:
         about = inspect(path)
-        name = about["task"]["name"]
         read_fitting(manifest, path, "the bundle")  # every byte, so that nothing fails half-way
-    except EdgeDiffError as error:
-        return TaskFile(_free(name, taken), path, None, str(error))
-    return TaskFile(_free(name, taken), path, about)
+    except FormatError as error:
+        return TaskFile(_free(path.stem, taken), path, None, str(error))
+    except BaseMismatchError as error:
+        return TaskFile(_free(about["task"]["name"], taken), path, None, str(error))
+    return TaskFile(_free(about["task"]["name"], taken), path, about)
 
 
 def _free(name: str, taken: set[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgediff.diff import Diff
 from edgediff.errors import BundleError
 from edgediff.files import sha256
 from edgediff.format.bundle import MODEL_FILE, Manifest, bundle_fingerprint
@@ -23,7 +24,7 @@ from edgediff.runtime.image import NoImageError, UnsureError, build_image
 from edgediff.runtime.live import LiveSession
 from edgediff.runtime.modes import LiveMode, SessionMode
 from edgediff.runtime.places import find_places
-from edgediff.runtime.trial import KEY, compare, trial_diff, trial_logits
+from edgediff.runtime.trial import KEY, compare, trial_diff, trial_logits, with_product
 
 _Logits = dict[str, NDArray[np.float32]]
 
@@ -31,8 +32,9 @@ _Logits = dict[str, NDArray[np.float32]]
 def proven_live_mode(bundle: Path, manifest: Manifest, threads: int, cache: Path | None) -> LiveMode:
     """Open live mode and put it to the trial: patched and reverted, it answers as ordinary sessions do.
 
-    When the image is built, ordinary sessions answer too, and every logit must be equal bit for bit; what
-    they said is kept with the image and compared with later. A damaged image is built anew.
+    When the image is built, ordinary sessions answer too, and every logit must be equal bit for bit, with a
+    product in the diff also; what they said is kept with the image and compared with later, but for the
+    product, which would double the trial's time. A damaged image is built anew.
 
     Raises:
         BundleError: any doubt; the text names it.
@@ -61,7 +63,7 @@ def _open_cached(folder: Path, bundle: Path, manifest: Manifest, threads: int) -
         finally:
             checked.result()  # of two errors, the damage is the one to know
     mode = LiveMode(live)
-    for name, logits in _on_trial(mode, manifest).items():
+    for name, logits in _on_trial(mode, manifest, trial_diff(manifest)).items():
         compare(logits, image.proof[name], name, exact=False)
     return mode
 
@@ -72,9 +74,11 @@ def _build(folder: Path, bundle: Path, manifest: Manifest, threads: int) -> None
         with new_image(folder) as part:
             places = find_places(bundle, manifest, build_image(bundle, part))
             mode = LiveMode(LiveSession(part, places, threads))
-            found, wanted = _on_trial(mode, manifest), _ordinary(bundle, manifest, threads)
-            for name, logits in found.items():
-                compare(logits, wanted[name], name, exact=True)
+            entries = trial_diff(manifest)
+            for diff in (with_product(manifest, entries), entries):
+                wanted = _ordinary(bundle, manifest, threads, diff)
+                for name, logits in _on_trial(mode, manifest, diff).items():
+                    compare(logits, wanted[name], name, exact=True)
             write_record(part, places, wanted)
     except UnsureError as error:
         with new_image(folder) as part:  # so that it need not be tried at every start
@@ -90,9 +94,8 @@ def _check_bundle(bundle: Path, manifest: Manifest) -> None:
         raise BundleError(f"{bundle / MODEL_FILE} is damaged: it has another SHA-256")
 
 
-def _on_trial(mode: LiveMode, manifest: Manifest) -> _Logits:
+def _on_trial(mode: LiveMode, manifest: Manifest, diff: Diff) -> _Logits:
     """What a live session says with the trial's diff, and after it was taken back."""
-    diff = trial_diff(manifest)
     mode.prepare(KEY, diff)
     mode.activate(KEY)
     patched = trial_logits(mode, manifest, diff)
@@ -102,11 +105,10 @@ def _on_trial(mode: LiveMode, manifest: Manifest) -> _Logits:
     return {"patched": patched, "base": trial_logits(mode, manifest, diff)}
 
 
-def _ordinary(bundle: Path, manifest: Manifest, threads: int) -> _Logits:
+def _ordinary(bundle: Path, manifest: Manifest, threads: int, diff: Diff) -> _Logits:
     """What ordinary sessions say with the trial's diff and without."""
-    diff = trial_diff(manifest)
     answers = {}
-    for name, part in (("patched", diff), ("base", replace(diff, tensors=()))):
+    for name, part in (("patched", diff), ("base", replace(diff, tensors=(), products=()))):
         mode = SessionMode(bundle, threads)
         mode.prepare(name, part)
         mode.activate(name)

@@ -1,11 +1,12 @@
 """The trial that live mode is put to: a made-up diff over every parameter, and a fixed input."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgediff.diff import Diff, Head, Kind, Task, TensorDiff
+from edgediff.diff import Diff, Head, Kind, Product, Task, TensorDiff
 from edgediff.format.bundle import Manifest
 from edgediff.runtime.image import UnsureError
 from edgediff.runtime.modes import Mode
@@ -32,6 +33,14 @@ def trial_diff(manifest: Manifest) -> Diff:
     head = Head(_wave(2 * width).reshape(2, width), np.zeros(2, np.float32))
     task = Task(KEY, Kind.CLASSIFICATION, "text", labels=("no", "yes"))
     return Diff(manifest.base, task, tuple(tensors), head)
+
+
+def with_product(manifest: Manifest, diff: Diff) -> Diff:
+    """The trial's diff with a product, of rank 1, for a matrix as kernels pack them."""
+    matrix = next(entry for entry in manifest.parameters if entry.transposed)
+    rows, columns = matrix.shape
+    product = Product(matrix.name, matrix.shape, 0.1 * _wave(rows)[:, None], 0.1 * _wave(columns)[None])
+    return replace(diff, products=(product,))
 
 
 def _scattered(end: int) -> list[int]:

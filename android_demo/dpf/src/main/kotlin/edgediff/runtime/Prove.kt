@@ -14,8 +14,9 @@ private const val CHUNK = 1 shl 20
 /**
  * Opens live mode and puts it to the trial: patched and reverted, it answers as ordinary sessions do.
  *
- * When the image is built, ordinary sessions answer too, and every logit must be equal bit for bit; what they said is
- * kept with the image and compared with later. A damaged image is built anew.
+ * When the image is built, ordinary sessions answer too, and every logit must be equal bit for bit, with a product in the
+ * diff also; what they said is kept with the image and compared with later, but for the product. A damaged image is built
+ * anew.
  *
  * @throws BundleError any doubt; the text names it.
  */
@@ -51,7 +52,7 @@ private fun build(images: ImageCache, folder: File, bundle: File, manifest: Mani
     try {
         images.build(folder, manifest) { part ->
             val places = findPlaces(bundle, manifest, buildImage(bundle, manifest, part))
-            val proof = SessionPatcher(bundle, manifest, threads).use { Trial(manifest).ask(it) }
+            val proof = SessionPatcher(bundle, manifest, threads).use { Trial(manifest).ask(it, wholly = true) }
             val record = Record(check(File(part, MODEL_FILE)), check(File(part, IMAGE_FILE)), places, proof)
             patcher = onTrial(images.open(part, record, threads), bundle, manifest, proof, exact = true)
             record.write(part)
@@ -73,7 +74,7 @@ private fun onTrial(
 ): LivePatcher {
     val patcher = LivePatcher(live, BaseWeights(bundle, manifest))
     try {
-        compare(Trial(manifest).ask(patcher), proof, exact)
+        compare(Trial(manifest).ask(patcher, wholly = exact), proof, exact)
     } catch (error: BundleError) {
         patcher.close()
         throw error

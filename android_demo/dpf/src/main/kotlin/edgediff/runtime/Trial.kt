@@ -4,6 +4,7 @@ import edgediff.diff.Diff
 import edgediff.diff.Head
 import edgediff.diff.Kind
 import edgediff.diff.Metric
+import edgediff.diff.Product
 import edgediff.diff.Task
 import edgediff.diff.TensorDiff
 import edgediff.format.Manifest
@@ -35,16 +36,25 @@ internal class Trial(private val manifest: Manifest) {
         Diff(manifest.base, task, tensors, Head(wave(2 * width), FloatArray(2)), emptyMap(), FloatArray(0))
     }
 
-    /** What a patched session says of the input, and what it says after the diff was taken back. */
-    fun ask(patcher: Patcher): List<FloatArray> {
-        val plain = Diff(diff.base, diff.task, emptyList(), diff.head, emptyMap(), diff.levels)
-        return listOf(diff, plain).map { part ->
+    /**
+     * What a patched session says of the input, and what it says after the diff was taken back; if [wholly], then also with a
+     * product, of rank 1, for a matrix as kernels pack them.
+     */
+    fun ask(patcher: Patcher, wholly: Boolean): List<FloatArray> {
+        val matrix = manifest.parameters.first { it.transposed }
+        val (left, right) = matrix.shape.map { size -> wave(size.toInt()).also { for (i in it.indices) it[i] *= STEP } }
+        val products = listOf(Product(matrix.name, matrix.shape, 1, left, right))
+        val parts = listOfNotNull(part(diff.tensors), part(emptyList()), part(emptyList(), products).takeIf { wholly })
+        return parts.map { part ->
             patcher.prepare(this, part)
             patcher.activate(this)
             HeadFeeds(part).use { patcher.session.logits(it.output, input(), it.tensors) }
                 .also { patcher.forget(this) }
         }
     }
+
+    private fun part(tensors: List<TensorDiff>, products: List<Product> = emptyList()) =
+        Diff(diff.base, diff.task, tensors, diff.head, emptyMap(), diff.levels, products)
 
     private fun input(): Batch {
         // Low token numbers are in every vocabulary.
@@ -65,7 +75,7 @@ internal class Trial(private val manifest: Manifest) {
  * @throws UnsureError they are others, by a bit if [exact].
  */
 internal fun compare(found: List<FloatArray>, wanted: List<FloatArray>, exact: Boolean) {
-    for ((what, logits) in listOf("patched", "reverted").zip(found.zip(wanted))) {
+    for ((what, logits) in listOf("patched", "reverted", "product's").zip(found.zip(wanted))) {
         val (one, other) = logits
         val most = other.maxOf(::abs)
         val same = if (exact) one.contentEquals(other) else one.indices.all { abs(one[it] - other[it]) <= TOLERANCE * most }
