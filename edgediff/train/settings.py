@@ -202,11 +202,12 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Turn names into what they name, and check every value.
 
         Raises:
-            SettingError: a value is out of its range.
+            SettingError: a name that there is not, or a value out of its range.
         """
+        self._take_names()
         if self.density is not None and not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
         left_open = {
@@ -228,6 +229,19 @@ class Settings:
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
         self._check_shape()
+
+    def _take_names(self) -> None:
+        """Have members where a text or a list stood: all that follows asks for them by `is`."""
+        taken: dict[str, Any] = {
+            field.name: _member(type(field.default), getattr(self, field.name), field.name)
+            for field in fields(self)
+            if isinstance(field.default, StrEnum)
+        }
+        listed = _listed(self.components, "components")
+        taken["components"] = tuple(_member(Component, name.strip(), "components") for name in listed)
+        taken["exclude"] = tuple(_listed(self.exclude, "exclude"))
+        for name, value in taken.items():
+            object.__setattr__(self, name, value)  # the way round `frozen`
 
     def _check_shape(self) -> None:
         able = _SHAPED.get(self.shape, tuple(Method))
@@ -279,7 +293,7 @@ class Settings:
 
 
 def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
-    """Settings from plain values, names for methods and components; `where` names their place in errors.
+    """Settings from plain values; `where` names their place in errors.
 
     Raises:
         SettingError: an unknown name, or a value of the wrong type or out of its range.
@@ -287,30 +301,12 @@ def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
     known = {field.name: field for field in fields(Settings)}
     if unknown := sorted(set(plain) - set(known)):
         raise SettingError(f"{where}: unknown setting {unknown[0]!r:.80}; there are {', '.join(known)}")
-    values = dict(plain)
-    for name, kind in _NAMED.items():
-        if name in values:
-            values[name] = _member(kind, values[name], f"{where}: {name}")
-    if "components" in values:
-        listed = _listed(values["components"], f"{where}: components")
-        values["components"] = tuple(
-            _member(Component, name.strip(), f"{where}: components") for name in listed
-        )
-    if "exclude" in values:
-        values["exclude"] = tuple(_listed(values["exclude"], f"{where}: exclude"))
     try:
-        return Settings(**values)
+        return Settings(**plain)
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
     except TypeError as error:
         raise SettingError(f"{where}: a setting is of the wrong type: {error}") from error
-
-
-_NAMED: dict[str, type[StrEnum]] = {
-    "method": Method,
-    "shape": Shape,
-    "criterion": Criterion,
-    "precision": Precision,
-    "l0_form": L0Form,
-}
 
 
 def _member(kind: type[StrEnum], value: Any, where: str) -> Any:
