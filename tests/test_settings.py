@@ -28,8 +28,11 @@ NAMED = {field.name: type(field.default) for field in fields(Settings) if isinst
         ({"mask_rate": -1}, "mask_rate is -1, expected a number above 0"),
         ({"tuning_dropout": 0.1}, "tuning_dropout is 0.1, expected true or false"),
         ({"accumulation": 0}, "accumulation is 0, expected a whole number, at least 1"),
-        ({"seed": "zero"}, "seed is 'zero', expected a whole number, at least 0"),
-        ({"seed": -1}, "seed is -1, expected a whole number, at least 0"),
+        ({"seed": "zero"}, "seed is 'zero', expected a whole number from 0 to 17592186044416"),
+        ({"seed": -1}, "seed is -1, expected a whole number from 0 to 17592186044416"),
+        ({"seed": 2**44 + 1}, "seed is 17592186044417, expected a whole number from 0 to 17592186044416"),
+        ({"adapter_rank": 257}, "adapter_rank is 257, expected a whole number from 1 to 256"),
+        ({"adapter_rank": 257, "method": "low-rank"}, "adapter_rank is 257, expected .* from 1 to 256"),
         ({"size": 0}, "size is 0, expected a whole number, at least 1"),
         ({"size": "100KB"}, "size is '100KB', expected a whole number"),
         ({"patience": 0}, "patience is 0, expected a whole number, at least 1"),
@@ -72,3 +75,7 @@ def test_components_given_as_a_list_of_texts_are_what_they_name():
 def test_a_component_that_there_is_not_is_refused():
     with pytest.raises(SettingError, match=r"^components is 'heads', expected one of embeddings, layernorm"):
         Settings(components=("heads",))
+
+
+def test_adapters_that_become_no_diff_may_have_any_rank():
+    assert Settings(method="lora", adapter_rank=257).adapter_rank == 257

@@ -60,6 +60,12 @@ def test_another_seed_gives_another_diff(tiny_model, tiny_task, tmp_path):
     assert not np.array_equal(*heads)
 
 
+def test_the_largest_seed_trains(tiny_model, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method.EARLY_LOW_RANK, seed=2**44)
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings, rows=32)
+    assert record["settings"]["seed"] == 2**44
+
+
 def test_full_fine_tuning_gives_a_score_and_no_diff(tiny_model, tiny_task, tmp_path):
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method.FULL))
     assert 0 <= record["scores"]["dev"]["accuracy"] <= 1

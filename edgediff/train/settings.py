@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from edgediff.errors import SettingError
+from edgediff.format.metadata import MAX_RANK
 from edgediff.pack import FACTOR_BITS
 
 
@@ -125,8 +126,18 @@ _POSITIVE = {
     "open_factor",
     "clip",
 }
-_WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "adapter_rank": 1, "patience": 1}
-"""Whole numbers, with the least that each may be."""
+_LARGEST_SEED = 2**44
+"""Times about a million, with steps and parts added, a seed is torch's, of 64 bits."""
+_WHOLE: dict[str, tuple[int, int | None]] = {
+    "size": (1, None),
+    "bits": (2, 8),
+    "batch_size": (1, None),
+    "accumulation": (1, None),
+    "seed": (0, _LARGEST_SEED),
+    "adapter_rank": (1, None),
+    "patience": (1, None),
+}
+"""Whole numbers, with the least and, if there is one, the most that each may be."""
 
 
 @dataclass(frozen=True)
@@ -217,11 +228,9 @@ class Settings:
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number above 0")
         for name in _WHOLE.keys() - left_open:
-            value, least = getattr(self, name), _WHOLE[name]
-            if type(value) is not int or value < least:
-                raise SettingError(f"{name} is {value!r:.80}, expected a whole number, at least {least}")
-        if self.bits is not None and (type(self.bits) is not int or not 2 <= self.bits <= 8):
-            raise SettingError(f"bits is {self.bits!r:.80}, expected a whole number from 2 to 8")
+            self._check_whole(name, *_WHOLE[name])
+        if self.method.learns_products and self.adapter_rank is not None:
+            self._check_whole("adapter_rank", 1, MAX_RANK)
         if self.choosing_share is not None and not 0 < self.choosing_share < 1:
             raise SettingError(f"choosing_share is {self.choosing_share}, expected a number between 0 and 1")
         if type(self.tuning_dropout) not in (bool, type(None)):
@@ -242,6 +251,12 @@ class Settings:
         taken["exclude"] = tuple(_listed(self.exclude, "exclude"))
         for name, value in taken.items():
             object.__setattr__(self, name, value)  # the way round `frozen`
+
+    def _check_whole(self, name: str, least: int, most: int | None) -> None:
+        value = getattr(self, name)
+        if type(value) is not int or value < least or (most is not None and value > most):
+            allowed = f", at least {least}" if most is None else f" from {least} to {most}"
+            raise SettingError(f"{name} is {value!r:.80}, expected a whole number{allowed}")
 
     def _check_shape(self) -> None:
         able = _SHAPED.get(self.shape, tuple(Method))
