@@ -78,8 +78,9 @@ def train_tasks(
 ) -> Generator[tuple[str, dict[str, Any] | Exception], None, None]:
     """Train each job into `folder/NAME`, `workers` at once; give names and records as they are ready.
 
-    A finished RUN folder is not trained again, an unfinished one goes on from its checkpoint. An error of one
-    job comes in the place of its record and leaves the others alone. Ctrl-C, or closing the generator, stops
+    A finished RUN folder is not trained again, an unfinished one goes on from its checkpoint; one of other
+    settings or rows is an error. An error of one job comes in the place of its record and leaves the others
+    alone. Ctrl-C, or closing the generator, stops
     the runs that have begun after their step, and begins no other.
 
     Raises:
