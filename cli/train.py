@@ -1,5 +1,6 @@
 """`edgediff train`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,11 +142,12 @@ def _many(model: str, folder: Path, tasks: Path, given: dict[str, Any], workers:
     from edgediff.train import read_tasks, train_tasks
 
     failed = 0
-    for name, outcome in train_tasks(model, folder, read_tasks(tasks, given), workers):
-        if isinstance(outcome, Exception):
-            failed += 1
-            say(f"edgediff: {name}: {' '.join(str(outcome).split())}")
-        else:
-            typer.echo(f"{folder / name}: {record_text(outcome)}")
+    with closing(train_tasks(model, folder, read_tasks(tasks, given), workers)) as outcomes:
+        for name, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                failed += 1
+                say(f"edgediff: {name}: {' '.join(str(outcome).split())}")
+            else:
+                typer.echo(f"{folder / name}: {record_text(outcome)}")
     if failed:
         raise typer.Exit(1)

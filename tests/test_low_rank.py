@@ -22,8 +22,10 @@ from edgediff.runtime.live import LiveSession
 from edgediff.score import load_task, read_rows
 from edgediff.train import Component, Method, Settings
 from edgediff.train.batches import TokenRows
+from edgediff.train.cut import Cut
 from edgediff.train.factors import Factors
 from edgediff.train.mask_stage import MaskStage
+from edgediff.train.methods import weights_of
 from edgediff.train.model import linear_layers, make_model
 
 SETTINGS = replace(QUICK, method=Method.LOW_RANK, adapter_rate=2e-2)
@@ -155,6 +157,19 @@ def test_a_size_decides_the_rank_and_the_file_fills_it(tiny_model, tiny_task, tm
     pack(tmp_path / "run", tmp_path / "x.dpf")
     assert 0.75 * 6000 <= (tmp_path / "x.dpf").stat().st_size <= 6000
     assert {each.rank for each in read_run(tmp_path / "run").products} == {12}
+
+
+def test_a_large_size_decides_for_the_largest_rank_that_the_format_holds(tiny_model, tiny_task):
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    settings = replace(SETTINGS, size=5_000_000)
+    assert Cut.of(encoder.base(), task, settings, weights_of(encoder, settings)).rank == 256
+
+
+def test_a_large_weight_has_no_larger_rank_than_the_format_holds_numbers(tiny_model, tiny_task):
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    weights = {"large": torch.nn.Parameter(torch.empty(400_000, 2**20 - 400_000, device="meta"))}
+    with pytest.raises(SettingError, match=r"rank is 65, .* have at most rank 64 in a packed file"):
+        Cut.of(encoder.base(), task, replace(SETTINGS, adapter_rank=65), weights)
 
 
 @pytest.mark.parametrize(("rank", "size"), [(None, 1000), (99, 6000)])

@@ -1,14 +1,23 @@
 """Many tasks over one encoder from one file."""
 
 import json
+import multiprocessing
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from children import LIMIT
 from test_cli import call
 
-from edgediff.errors import DataError, RunError, SettingError, TaskError
+from edgediff.errors import DataError, RunError, SettingError, StoppedError, TaskError
 from edgediff.format import read_run
 from edgediff.train import Job, Method, Settings, read_tasks, train_tasks
 
@@ -180,3 +189,110 @@ def test_the_command_refuses_rows_for_all_tasks(option, three, tiny_model, tmp_p
     assert code == 1
     assert stderr == "edgediff: --tasks takes no --train, --dev or --tensorboard: the file names the rows\n"
     assert not (tmp_path / "runs").exists()
+
+
+LONG = """
+[defaults]
+method = "random"
+density = 0.05
+epochs = 20
+batch_size = 16
+precision = "fp32"
+task = "task.json"
+train = "train.jsonl"
+dev = "dev.jsonl"
+
+[[tasks]]
+name = "one"
+[[tasks]]
+name = "two"
+[[tasks]]
+name = "three"
+epochs = 1
+"""
+
+
+@pytest.fixture
+def long(three):
+    """A file of two tasks of 200 steps and one of 10."""
+    three.write_text(LONG)
+    return three
+
+
+def first_is_short(jobs):
+    return [replace(jobs[0], settings=replace(jobs[0].settings, epochs=1)), *jobs[1:]]
+
+
+def press_ctrl_c_when(there, *command):
+    """Start the command, press Ctrl-C, as a terminal does in all its processes, once `there` exists."""
+    arguments = [sys.executable, "-m", "edgediff_cli", *map(str, command)]
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        end = time.monotonic() + LIMIT
+        while not there.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            return process.communicate(timeout=LIMIT), process.returncode
+        finally:
+            process.kill()
+
+
+def test_ctrl_c_stops_the_task_under_way_and_begins_no_other(long, tiny_model, tmp_path):
+    runs = tmp_path / "runs"
+    command = ("train", tiny_model("bert"), runs, "--tasks", long)
+    (stdout, stderr), code = press_ctrl_c_when(runs / "one" / ".lock", *command)
+    assert (code, stdout) == (130, "")
+    assert stderr == (
+        "edgediff: stopped before all of the 3 tasks were finished, nothing is lost:"
+        f" the same command goes on with {runs}\n"
+    )
+    assert [path.name for path in runs.iterdir()] == ["one"]
+    assert [path.name for path in (runs / "one").iterdir()] == ["checkpoint.safetensors"]
+    code, stdout, _ = call(*command)
+    assert (code, len(stdout.splitlines())) == (0, 3)
+
+
+def test_ctrl_c_while_the_workers_begin_leaves_nothing_but_the_sentence(long, tiny_model, tmp_path):
+    runs = tmp_path / "runs"
+    command = ("train", tiny_model("bert"), runs, "--tasks", long, "--workers", 2)
+    (stdout, stderr), code = press_ctrl_c_when(runs, *command)
+    assert (code, stdout) == (130, "")
+    assert len(stderr.splitlines()) == 1
+    assert stderr.startswith("edgediff: stopped before all of the 3 tasks were finished")
+    assert list(runs.iterdir()) == []
+
+
+def test_whoever_wants_no_more_outcomes_stops_the_tasks_under_way(long, tiny_model, tmp_path):
+    runs, jobs = tmp_path / "runs", first_is_short(read_tasks(long))
+    with closing(train_tasks(tiny_model("bert"), runs, jobs)) as outcomes:
+        assert next(outcomes)[0] == "one"
+    assert not (runs / "two" / "train.json").exists()
+    assert not (runs / "three").exists()
+
+
+def test_a_task_that_is_stopped_alone_stops_all(long, tiny_model, tmp_path):
+    runs, jobs = tmp_path / "runs", first_is_short(read_tasks(long))
+    jobs[1] = replace(jobs[1], settings=replace(jobs[1].settings, epochs=1000))
+    with closing(train_tasks(tiny_model("bert"), runs, jobs)) as outcomes:
+        next(outcomes)
+        while not (runs / "two" / "checkpoint.safetensors").exists():
+            time.sleep(0.1)
+        time.sleep(0.5)  # it is written just before the first step
+        (worker,) = multiprocessing.active_children()
+        worker.terminate()
+        with pytest.raises(StoppedError, match="stopped before all of the 3 tasks were finished"):
+            next(outcomes)
+    assert not (runs / "three").exists()
+
+
+def test_a_worker_that_is_killed_is_the_outcome_of_all_tasks_left(long, tiny_model, tmp_path):
+    jobs = first_is_short(read_tasks(long))
+    with closing(train_tasks(tiny_model("bert"), tmp_path / "runs", jobs)) as outcomes:
+        next(outcomes)
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
+        left = dict(outcomes)
+    assert sorted(left) == ["three", "two"]
+    assert all(isinstance(outcome, BrokenProcessPool) for outcome in left.values())

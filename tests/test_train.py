@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -58,6 +59,12 @@ def test_another_seed_gives_another_diff(tiny_model, tiny_task, tmp_path):
     train_on(tiny_model("bert"), tmp_path / "second", tiny_task, replace(QUICK, seed=1))
     heads = [read_run(tmp_path / name).head.weight for name in ("first", "second")]
     assert not np.array_equal(*heads)
+
+
+def test_the_largest_seed_trains(tiny_model, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method.EARLY_LOW_RANK, seed=2**44)
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings, rows=32)
+    assert record["settings"]["seed"] == 2**44
 
 
 def test_full_fine_tuning_gives_a_score_and_no_diff(tiny_model, tiny_task, tmp_path):
@@ -124,9 +131,63 @@ def test_every_row_occurs_once_an_epoch_and_epochs_differ(tiny_model, tiny_task)
     assert not torch.equal(first, second)
 
 
+FOUR_EPOCHS = Settings(method=Method.STRUCTURED, density=0.05, epochs=4, batch_size=16)
+"""Those of `tiny_run`."""
+
+
 def test_a_finished_run_resumes_to_its_own_record(tiny_run, tiny_model, tiny_task):
-    record = train_on(tiny_model("bert"), tiny_run, tiny_task, QUICK, resume=True)
+    record = train_on(tiny_model("bert"), tiny_run, tiny_task, FOUR_EPOCHS, resume=True)
     assert record == json.loads((tiny_run / "train.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"density": 0.1}, "density 0.05, not 0.1"),
+        ({"epochs": 5}, "epochs 4, not 5"),
+        ({"method": Method.RANDOM}, "method 'structured', not 'random'"),
+        ({"components": ("bias", "ffn")}, r"components \[\], not \['bias', 'ffn'\]"),
+    ],
+)
+def test_a_finished_run_is_not_the_result_of_other_settings(other, told, tiny_run, tiny_model, tiny_task):
+    with pytest.raises(RunError, match=f"is finished and was trained with {told}: name a new RUN folder"):
+        train_on(tiny_model("bert"), tiny_run, tiny_task, replace(FOUR_EPOCHS, **other), resume=True)
+
+
+def test_a_finished_run_is_not_the_result_of_other_rows_or_another_base(tiny_run, tiny_model, tiny_task):
+    with pytest.raises(RunError, match="was trained with rows '"):
+        train_on(tiny_model("bert"), tiny_run, tiny_task, FOUR_EPOCHS, resume=True, rows=64)
+    with pytest.raises(RunError, match="was trained with base '"):
+        train_on(tiny_model("electra"), tiny_run, tiny_task, FOUR_EPOCHS, resume=True)
+
+
+def test_the_precision_of_a_run_is_the_one_that_it_had_whoever_chose_it(tiny_run, tiny_model, tiny_task):
+    record = json.loads((tiny_run / "train.json").read_text())
+    assert record["identity"]["precision"] == record["precision"]
+    chosen = replace(FOUR_EPOCHS, precision=record["precision"])
+    assert train_on(tiny_model("bert"), tiny_run, tiny_task, chosen, resume=True) == record
+
+
+def test_where_a_finished_run_was_trained_is_no_matter(tiny_run, tiny_model, tiny_task, tmp_path):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    record = json.loads((run / "train.json").read_text())
+    record["identity"] |= {"edgediff": "0.0.9", "processes": 2, "precision": "elsewhere"}
+    (run / "train.json").write_text(json.dumps(record))
+    assert train_on(tiny_model("bert"), run, tiny_task, FOUR_EPOCHS, resume=True) == record
+    with pytest.raises(RunError, match="was trained with precision 'elsewhere', not 'fp32'"):
+        train_on(
+            tiny_model("bert"), run, tiny_task, replace(FOUR_EPOCHS, precision=Precision.FP32), resume=True
+        )
+
+
+def test_a_finished_run_that_does_not_say_of_what_it_is_stays_as_it_is(
+    tiny_run, tiny_model, tiny_task, tmp_path
+):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    record = json.loads((run / "train.json").read_text())
+    del record["identity"]
+    (run / "train.json").write_text(json.dumps(record))
+    assert train_on(tiny_model("bert"), run, tiny_task, QUICK, resume=True) == record
 
 
 def test_an_existing_run_folder_is_left_alone(tiny_model, tiny_task, tmp_path):

@@ -1,6 +1,7 @@
 """The state of an unfinished run in its RUN folder, written whole or not at all."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,25 @@ def read_checkpoint(folder: Path, identity: dict[str, Any]) -> Checkpoint | None
             plain = json.loads(file.metadata()["edgediff"])
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         checkpoint = Checkpoint(state=state, **plain)
-        begun = {**checkpoint.identity}
+        differs = difference({**checkpoint.identity}, identity)
     except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
-    for key, value in identity.items():
-        found = begun.get(key)
-        if found != value:
-            raise RunError(f"{folder} was begun with {key} {found!r}, it cannot go on with {value!r}")
+    if differs is not None:
+        name, found, wanted = differs
+        raise RunError(f"{folder} was begun with {name} {found!r:.80}, it cannot go on with {wanted!r:.80}")
     return checkpoint
+
+
+def difference(begun: Mapping[str, Any], identity: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """The first field in which a run that was begun differs from another one, with both values.
+
+    What `begun` lacks is of a time that did not keep it, and no difference.
+    """
+    for name, wanted in identity.items():
+        found = begun.get(name, wanted)
+        if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+            if (inner := difference(found, wanted)) is not None:
+                return inner
+        elif found != wanted:
+            return name, found, wanted
+    return None

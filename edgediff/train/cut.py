@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgediff.diff import Base, Diff, Head, Product, Task, TensorDiff, as_matrix
 from edgediff.errors import SettingError
 from edgediff.format import dumps
+from edgediff.format.metadata import MAX_FACTORS, MAX_RANK
 from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows, worthiest
 from edgediff.train.record import provenance_of
 from edgediff.train.settings import Method, Settings, Shape
@@ -62,7 +63,8 @@ class Cut:
         `weights` are those that change by products; `given` is whether the difference is a checkpoint's.
 
         Raises:
-            SettingError: the density keeps no entry, or the size does not hold the head and the products.
+            SettingError: the density keeps no entry, the size does not hold the head and the products, or the
+                rank is above what the format allows.
         """
         provenance = provenance_of(settings, task, {task.metric: 0.0}, given)
         cut = cls(base, task, None, settings.size, settings.shape, settings.value_bits, provenance)
@@ -118,6 +120,12 @@ class Cut:
     def _with_products(self, weights: Parameters, settings: Settings) -> "Cut":
         """Of the rank that the settings name, or the largest that fits."""
         wanted = settings.product_rank or 1
+        most = min(MAX_RANK, MAX_FACTORS // sum(sum(as_matrix(tuple(w.shape))) for w in weights.values()))
+        if wanted > most:
+            raise SettingError(
+                f"rank is {wanted}, products of these {len(weights)} weights have at most rank {most}"
+                " in a packed file"
+            )
         if self.size is None:
             return replace(self, products=_stand_ins(weights, wanted))
         ranks = (replace(self, products=_stand_ins(weights, rank)) for rank in (1, 2))
@@ -128,7 +136,7 @@ class Cut:
             raise SettingError(
                 f"size is {self.size:,} bytes, products of rank {wanted} need about {bytes_of:,}"
             )
-        rank = largest if settings.product_rank is None else wanted
+        rank = min(largest, most) if settings.product_rank is None else wanted
         return replace(self, products=_stand_ins(weights, rank))
 
     def _entries(self, found: Arrays, head: Head, fits: Callable[[Mask], bool]) -> Mask:

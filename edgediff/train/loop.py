@@ -69,7 +69,7 @@ class Loop:
         """Settle what does not change from step to step."""
         self.steps_per_epoch = self.rows.steps_per_epoch(self.settings.batch_size)
         self.total_steps = max(round(self.settings.epochs * self.steps_per_epoch), 1)
-        self.autocast = _wants_bf16(self.settings.precision, self.accelerator.device)
+        self.autocast = precision_of(self.settings, self.accelerator.device) is Precision.BF16
         self._epoch, self._order = -1, list[Tensor]()
         self._last_score: float | None = None
 
@@ -217,10 +217,13 @@ class Loop:
             self.record["history"].append({"stage": stage.name, "step": step + 1} | notes)
 
 
-def _wants_bf16(precision: Precision, device: torch.device) -> bool:
-    if precision is not Precision.AUTO:
-        return precision is Precision.BF16
+def precision_of(settings: Settings, device: torch.device) -> Precision:
+    """The precision that `settings` ask for on `device`, never `auto`."""
+    if settings.precision is not Precision.AUTO:
+        return settings.precision
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+        able = torch.cuda.is_bf16_supported()
+    else:
+        capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+        able = capabilities.get("avx512_bf16") or capabilities.get("amx_bf16")
+    return Precision.BF16 if able else Precision.FP32

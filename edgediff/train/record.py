@@ -6,10 +6,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import accelerate
+
 from edgediff.diff import Base, Diff, Task, fingerprint
 from edgediff.encoder import Tuned
 from edgediff.score import Rows, Scores
-from edgediff.train.loop import Loop
+from edgediff.train.loop import Loop, precision_of
 from edgediff.train.settings import Method, Settings, Shape
 
 EXTRACT = "extract"
@@ -18,17 +20,27 @@ _PACKAGES = ("edgediff", "torch", "transformers", "accelerate")
 
 
 def identity_of(
-    base: Base, task: Task, settings: Settings, rows: Rows, dev: Rows, given: Tuned | None
+    base: Base,
+    task: Task,
+    settings: Settings,
+    rows: Rows,
+    dev: Rows,
+    given: Tuned | None,
+    accelerator: accelerate.Accelerator,
 ) -> dict[str, Any]:
-    """All that decides a run's result, in plain values."""
+    """All that decides a run's result, in plain values; `precision` is the one that `auto` has found."""
+    plain = asdict(settings)
+    del plain["precision"]
     identity = {
         "edgediff": importlib.metadata.version("edgediff"),
         "base": base.fingerprint,
-        "task": task.to_dict(),
+        "task": asdict(task),
         "rows": _digest(rows),
         "dev_rows": _digest(dev),
-        "settings": asdict(settings),
+        "settings": plain,
         "tuned": fingerprint(given.difference.items()) if given is not None else None,
+        "precision": precision_of(settings, accelerator.device),
+        "processes": accelerator.num_processes,
     }
     return dict(json.loads(json.dumps(identity)))  # as a checkpoint gives it back: tuples become lists
 
@@ -68,6 +80,7 @@ def record_of(loop: Loop, base: Base, diff: Diff | None, scores: Scores, given: 
         "metric": task.metric,
         "scores": {"dev": scores},
         "base": asdict(base),
+        "identity": loop.identity,
         "nnz": diff.nnz if diff else None,
         "factors": diff.size - diff.nnz if diff else None,
         "density": diff.density if diff else None,

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from edgediff.errors import SettingError
+from edgediff.format.metadata import MAX_RANK
 from edgediff.pack import FACTOR_BITS
 
 
@@ -125,8 +126,18 @@ _POSITIVE = {
     "open_factor",
     "clip",
 }
-_WHOLE = {"size": 1, "batch_size": 1, "accumulation": 1, "seed": 0, "adapter_rank": 1, "patience": 1}
-"""Whole numbers, with the least that each may be."""
+_LARGEST_SEED = 2**44
+"""Times about a million, with steps and parts added, a seed is torch's, of 64 bits."""
+_WHOLE: dict[str, tuple[int, int | None]] = {
+    "size": (1, None),
+    "bits": (2, 8),
+    "batch_size": (1, None),
+    "accumulation": (1, None),
+    "seed": (0, _LARGEST_SEED),
+    "adapter_rank": (1, None),
+    "patience": (1, None),
+}
+"""Whole numbers, with the least and, if there is one, the most that each may be."""
 
 
 @dataclass(frozen=True)
@@ -202,11 +213,12 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        """Check every value.
+        """Turn names into what they name, and check every value.
 
         Raises:
-            SettingError: a value is out of its range.
+            SettingError: a name that there is not, or a value out of its range.
         """
+        self._take_names()
         if self.density is not None and not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
         left_open = {
@@ -216,11 +228,9 @@ class Settings:
             if not 0 < getattr(self, name) < math.inf:
                 raise SettingError(f"{name} is {getattr(self, name)}, expected a number above 0")
         for name in _WHOLE.keys() - left_open:
-            value, least = getattr(self, name), _WHOLE[name]
-            if type(value) is not int or value < least:
-                raise SettingError(f"{name} is {value!r:.80}, expected a whole number, at least {least}")
-        if self.bits is not None and (type(self.bits) is not int or not 2 <= self.bits <= 8):
-            raise SettingError(f"bits is {self.bits!r:.80}, expected a whole number from 2 to 8")
+            self._check_whole(name, *_WHOLE[name])
+        if self.method.learns_products and self.adapter_rank is not None:
+            self._check_whole("adapter_rank", 1, MAX_RANK)
         if self.choosing_share is not None and not 0 < self.choosing_share < 1:
             raise SettingError(f"choosing_share is {self.choosing_share}, expected a number between 0 and 1")
         if type(self.tuning_dropout) not in (bool, type(None)):
@@ -228,6 +238,25 @@ class Settings:
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
         self._check_shape()
+
+    def _take_names(self) -> None:
+        """Have members where a text or a list stood: all that follows asks for them by `is`."""
+        taken: dict[str, Any] = {
+            field.name: _member(type(field.default), getattr(self, field.name), field.name)
+            for field in fields(self)
+            if isinstance(field.default, StrEnum)
+        }
+        listed = _listed(self.components, "components")
+        taken["components"] = tuple(_member(Component, name.strip(), "components") for name in listed)
+        taken["exclude"] = tuple(_listed(self.exclude, "exclude"))
+        for name, value in taken.items():
+            object.__setattr__(self, name, value)  # the way round `frozen`
+
+    def _check_whole(self, name: str, least: int, most: int | None) -> None:
+        value = getattr(self, name)
+        if type(value) is not int or value < least or (most is not None and value > most):
+            allowed = f", at least {least}" if most is None else f" from {least} to {most}"
+            raise SettingError(f"{name} is {value!r:.80}, expected a whole number{allowed}")
 
     def _check_shape(self) -> None:
         able = _SHAPED.get(self.shape, tuple(Method))
@@ -279,7 +308,7 @@ class Settings:
 
 
 def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
-    """Settings from plain values, names for methods and components; `where` names their place in errors.
+    """Settings from plain values; `where` names their place in errors.
 
     Raises:
         SettingError: an unknown name, or a value of the wrong type or out of its range.
@@ -287,30 +316,12 @@ def make_settings(plain: Mapping[str, Any], where: str) -> Settings:
     known = {field.name: field for field in fields(Settings)}
     if unknown := sorted(set(plain) - set(known)):
         raise SettingError(f"{where}: unknown setting {unknown[0]!r:.80}; there are {', '.join(known)}")
-    values = dict(plain)
-    for name, kind in _NAMED.items():
-        if name in values:
-            values[name] = _member(kind, values[name], f"{where}: {name}")
-    if "components" in values:
-        listed = _listed(values["components"], f"{where}: components")
-        values["components"] = tuple(
-            _member(Component, name.strip(), f"{where}: components") for name in listed
-        )
-    if "exclude" in values:
-        values["exclude"] = tuple(_listed(values["exclude"], f"{where}: exclude"))
     try:
-        return Settings(**values)
+        return Settings(**plain)
+    except SettingError as error:
+        raise SettingError(f"{where}: {error}") from error
     except TypeError as error:
         raise SettingError(f"{where}: a setting is of the wrong type: {error}") from error
-
-
-_NAMED: dict[str, type[StrEnum]] = {
-    "method": Method,
-    "shape": Shape,
-    "criterion": Criterion,
-    "precision": Precision,
-    "l0_form": L0Form,
-}
 
 
 def _member(kind: type[StrEnum], value: Any, where: str) -> Any:

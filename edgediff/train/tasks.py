@@ -1,18 +1,26 @@
 """Many tasks over one encoder: a list in one file, a RUN folder each, as many at once as asked."""
 
+import signal
 import tomllib
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from edgediff.errors import OutputError, RunError, TaskError
+from edgediff.errors import OutputError, RunError, StoppedError, TaskError
+from edgediff.train.interrupt import interruption
 from edgediff.train.settings import Settings, make_settings
 from edgediff.train.train import train
+
+_POLL_SECONDS = 0.2
+"""How often it is asked whether Ctrl-C came."""
 
 
 @dataclass(frozen=True)
@@ -67,32 +75,108 @@ def read_tasks(path: Path, settings: Mapping[str, Any] | None = None) -> list[Jo
 
 def train_tasks(
     model: str | Path, folder: Path, jobs: list[Job], workers: int = 1
-) -> Iterator[tuple[str, dict[str, Any] | Exception]]:
+) -> Generator[tuple[str, dict[str, Any] | Exception], None, None]:
     """Train each job into `folder/NAME`, `workers` at once; give names and records as they are ready.
 
-    A finished RUN folder is not trained again, an unfinished one goes on from its checkpoint. An error of one
-    job comes in the place of its record and leaves the others alone.
+    A finished RUN folder is not trained again, an unfinished one goes on from its checkpoint; one of other
+    settings or rows is an error. An error of one job comes in the place of its record and leaves the others
+    alone. Ctrl-C, or closing the generator, stops the runs that have begun after their step, and begins no
+    other.
 
     Raises:
         OutputError: `folder` cannot be created.
         RunError: fewer than one worker.
+        StoppedError: Ctrl-C came, or one of the runs was stopped; the same call goes on.
     """
     if workers < 1:
         raise RunError(f"workers is {workers}, expected at least 1")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
+    with interruption() as interrupted:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
+        waiting, running = deque(jobs), dict[Future[dict[str, Any]], str]()
+        with _pool_of(workers) as pool:
+
+            def begin() -> None:
+                # A job for each worker and no more: what a pool has taken in, it trains, whatever happens.
+                while waiting and len(running) < workers:
+                    job = waiting.popleft()
+                    running[_submit(pool, model, folder / job.name, job)] = job.name
+
+            begin()
+            while running:
+                done, _ = wait(running, _POLL_SECONDS, FIRST_COMPLETED)
+                if interrupted() or any(isinstance(each.exception(), StoppedError) for each in done):
+                    raise StoppedError(
+                        f"stopped before all of the {len(jobs)} tasks were finished, nothing is lost:"
+                        f" the same command goes on with {folder}"
+                    )
+                outcomes = [(running.pop(each), each) for each in done]
+                begin()
+                for name, future in outcomes:
+                    failure = future.exception()
+                    yield name, failure if isinstance(failure, Exception) else future.result()
+
+
+@contextmanager
+def _pool_of(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool for the block; what it still runs when the block is left stops after its step."""
     threads = max(torch.get_num_threads() // workers, 1)  # more than cores would wait for one another
-    # Spawned: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (threads,)) as pool:
-        running = {pool.submit(_train, model, folder / job.name, job): job.name for job in jobs}
-        for future in as_completed(running):
-            failure = future.exception()
-            yield running[future], failure if isinstance(failure, Exception) else future.result()
+    context = get_context("spawn")  # torch's threads do not survive a fork
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, context, _prepare, (threads, stop))
+    try:
+        yield pool
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
+
+
+def _submit(pool: ProcessPoolExecutor, model: str | Path, run: Path, job: Job) -> Future[dict[str, Any]]:
+    """Have a worker train the job; if one was killed, the pool takes none and that is the outcome."""
+    try:
+        with _ctrl_c_blocked():
+            return pool.submit(_train, model, run, job)
+    except BrokenExecutor as error:
+        failed = Future[dict[str, Any]]()
+        failed.set_exception(error)
+        return failed
+
+
+@contextmanager
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Processes that begin in the block never hear Ctrl-C, which a terminal sends to all of them at once.
+
+    One that still imports or waits for a job would end in a traceback. This one hears it after the block.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_stop: Event
+"""In a worker: set when all runs shall stop."""
+
+
+def _prepare(threads: int, stop: Event) -> None:
+    global _stop
+    _stop = stop
+    torch.set_num_threads(threads)
 
 
 def _train(model: str | Path, run: Path, job: Job) -> dict[str, Any]:
+    def obey(*_: object) -> None:
+        if _stop.is_set():
+            signal.raise_signal(signal.SIGTERM)  # which a run obeys after its step
+
+    if _stop.is_set():
+        raise StoppedError(f"{run} was not begun")
     return train(
         model,
         run,
@@ -102,6 +186,7 @@ def _train(model: str | Path, run: Path, job: Job) -> dict[str, Any]:
         settings=job.settings,
         rows=job.rows,
         resume=True,
+        progress=obey,
     )
 
 

@@ -15,7 +15,7 @@ from edgediff.format.run_folder import TRAIN_FILE, read_record, write_run
 from edgediff.score import load_task, read_rows
 from edgediff.score.rows import download_rows
 from edgediff.train.batches import TokenRows
-from edgediff.train.checkpoint import CHECKPOINT_FILE, Checkpoint, read_checkpoint, remove_parts
+from edgediff.train.checkpoint import CHECKPOINT_FILE, Checkpoint, difference, read_checkpoint, remove_parts
 from edgediff.train.cut import Cut
 from edgediff.train.learn import learn_densely, learn_diff, restore
 from edgediff.train.lock import lock_folder
@@ -24,7 +24,7 @@ from edgediff.train.methods import parameters_of, weights_of
 from edgediff.train.model import make_model
 from edgediff.train.notices import check_rows, given_notices, notices
 from edgediff.train.record import identity_of, provenance_of, record_of
-from edgediff.train.settings import Settings
+from edgediff.train.settings import Precision, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -50,15 +50,15 @@ def train(
     give no diff `weights.safetensors`, what was trained by name. `train` and `dev` are labelled files;
     without them a built-in task is loaded with `datasets`. `rows` limits the training rows to a random
     sample, the same for every seed. With `resume`, an interrupted run goes on from its last checkpoint,
-    and a finished one is returned as it is. With `tensorboard`, losses go to `RUN/tensorboard/` too.
-    Started by `accelerate launch` or torchrun, all processes work on the one run.
+    and a finished one of the same arguments is returned as it is. With `tensorboard`, losses go to
+    `RUN/tensorboard/` too. Started by `accelerate launch` or torchrun, all processes work on the one run.
 
     With `tuned`, a fine-tuned checkpoint of the same encoder, its difference is what is cut and tuned on, in
     place of what `settings.method` would find.
 
     Raises:
         SettingError, TaskError, DataError, ModelError: an argument that cannot be used.
-        RunError: `run` exists (without `resume`), is in use, or cannot be resumed with these arguments.
+        RunError: `run` exists (without `resume`), is in use, or is of other arguments.
         TrainingError: the loss is no longer a number.
         StoppedError: Ctrl-C came; the run can be resumed.
         OutputError: a file cannot be written.
@@ -72,8 +72,10 @@ def train(
     accelerator.wait_for_everyone()
     if exists and not resume:
         raise RunError(f"{folder} exists already: name a new RUN folder, or add --resume to go on with it")
-    if (folder / TRAIN_FILE).is_file():
-        return read_record(folder)
+    finished = read_record(folder) if (folder / TRAIN_FILE).is_file() else None
+    # One that does not say of what it is, is of a time that did not keep it.
+    if finished is not None and not isinstance(finished.get("identity"), dict):
+        return finished
     definition = task if isinstance(task, Task) else load_task(task)
     train_rows = read_rows(train, definition, rows) if train else download_rows(definition, "train", rows)
     dev_rows = read_rows(dev, definition) if dev else download_rows(definition, "dev")
@@ -81,11 +83,15 @@ def train(
 
     encoder = load_encoder(model)
     base = encoder.base()
+    given = load_tuned(tuned, encoder, definition) if tuned is not None else None
+    identity = identity_of(base, definition, settings, train_rows, dev_rows, given, accelerator)
+    if finished is not None:
+        _check_finished(folder, finished, identity, settings)
+        return finished
     parameters_of(encoder, settings)  # refuses what leaves none, before anything is written
     sparse = settings.method.sparse or tuned is not None
     weights = weights_of(encoder, settings)
     cut = Cut.of(base, definition, settings, weights, tuned is not None) if sparse else None
-    given = load_tuned(tuned, encoder, definition) if tuned is not None else None
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -93,7 +99,6 @@ def train(
     with lock_folder(folder, accelerator):
         if accelerator.is_main_process:
             remove_parts(folder)
-        identity = identity_of(base, definition, settings, train_rows, dev_rows, given)
         checkpoint = read_checkpoint(folder, identity)
         if tensorboard:
             accelerator.init_trackers("tensorboard")
@@ -114,6 +119,20 @@ def train(
             (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
         _finish(accelerator)
     return record
+
+
+def _check_finished(
+    folder: Path, record: dict[str, Any], identity: dict[str, Any], settings: Settings
+) -> None:
+    """Refuse a finished run of other arguments; where it was trained and by which version is no matter."""
+    place = {"edgediff", "processes"} | ({"precision"} if settings.precision is Precision.AUTO else set())
+    asked = {name: value for name, value in identity.items() if name not in place}
+    if (differs := difference(record["identity"], asked)) is not None:
+        name, found, wanted = differs
+        raise RunError(
+            f"{folder} is finished and was trained with {name} {found!r:.80}, not {wanted!r:.80}:"
+            " name a new RUN folder"
+        )
 
 
 def _run(
