@@ -393,8 +393,9 @@ def test_a_pickle_that_would_run_something_is_refused_and_does_not_run(
 def test_a_folder_that_is_no_checkpoint_is_refused(tuned, tiny_model, tiny_task, tmp_path):
     folder = tmp_path / "folder"
     arguments = (tiny_model("bert"), folder, tmp_path / "run", tiny_task)
-    _refused("is no checkpoint folder: it has no config.json", ModelError, *arguments)
+    _refused("is no folder, expected that of a checkpoint or an adapter", ModelError, *arguments)
     folder.mkdir()
+    _refused("is no checkpoint folder: it has no config.json", ModelError, *arguments)
     shutil.copy(tuned[0] / "config.json", folder)
     _refused("it has neither of model.safetensors, pytorch_model.bin", ModelError, *arguments)
     (folder / "pytorch_model.bin").write_bytes(b"")

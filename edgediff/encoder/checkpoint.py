@@ -21,6 +21,8 @@ def read_tensors(folder: Path, config: str, weights: tuple[str, ...]) -> dict[st
     Raises:
         ModelError: it cannot be read.
     """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is no folder, expected that of a checkpoint or an adapter")
     if not (folder / config).is_file():
         raise ModelError(f"{folder} is no checkpoint folder: it has no {config}")
     state: dict[str, Any] = {}
