@@ -92,8 +92,16 @@ class Cut:
         columns and entries, each where it is worth its bytes.
 
         Raises:
-            SettingError: the number is below that of any row or column.
+            SettingError: the number is below that of any row or column, or the size holds no entry.
         """
+        mask = self._chosen(found, head)
+        if self.size is not None and not any(map(len, mask.values())):
+            raise SettingError(
+                f"size is {self.size:,} bytes, which hold no entry beside the head and products"
+            )
+        return mask
+
+    def _chosen(self, found: Mapping[str, NDArray[np.float32]], head: Head) -> Mask:
         match self.shape:
             case Shape.ENTRY if self.keep is not None:
                 return top_k(found, self.keep)
