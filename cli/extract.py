@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edgediff.extras import require
-from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
+from edgediff_cli.show import check_amount, parse_bytes, progress_bar, record_text, say, show_warnings
 
 
 def extract(
@@ -20,7 +20,9 @@ def extract(
         Path | None, typer.Option(help="Labelled rows to tune the kept values on; else they are only cut.")
     ] = None,
     dev: Annotated[Path | None, typer.Option(help="Labelled rows to score the result on.")] = None,
-    density: Annotated[float, typer.Option(help="The share of the parameters that may change.")] = 0.005,
+    density: Annotated[
+        float | None, typer.Option(help="The share of the parameters that may change, 0.005 unless given.")
+    ] = None,
     size: Annotated[
         Any,
         typer.Option(
@@ -44,6 +46,7 @@ def extract(
 ) -> None:
     """Make a diff from a fine-tuned checkpoint: cut it, and with rows tune what is kept."""
     require("train", "edgediff extract")
+    check_amount(density, size)
     from edgediff.train import extract as extract_diff
     from edgediff.train import make_settings
 

@@ -8,7 +8,7 @@ import typer
 
 from edgediff.errors import SettingError
 from edgediff.extras import require
-from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
+from edgediff_cli.show import check_amount, parse_bytes, progress_bar, record_text, say, show_warnings
 
 _METHODS = (
     "early-low-rank (the default), low-rank, early, structured, diff, magnitude, fisher, random, bitfit;"
@@ -78,7 +78,9 @@ def train(
     tasks: Annotated[
         Path | None, typer.Option(help="A .toml file of many tasks; finished ones are not trained again.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="With --tasks: how many are trained at once.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(help="With --tasks: how many are trained at once, 1 unless given.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the RUN folder's last checkpoint.")
     ] = False,
@@ -110,12 +112,18 @@ def train(
     given = {key: value for key, value in given.items() if value is not None}
     if (task is None) == (tasks is None):
         raise SettingError("give --task NAME or --tasks FILE, one of the two")
+    check_amount(density, size)
     show_warnings()
     if tasks is not None:
         if train or dev or tensorboard:
             raise SettingError("--tasks takes no --train, --dev or --tensorboard: the file names the rows")
-        _many(model, run, tasks, given | ({"rows": rows} if rows is not None else {}), workers)
+        if resume:
+            raise SettingError("--tasks takes no --resume: given again, it goes on with what is unfinished")
+        given |= {"rows": rows} if rows is not None else {}
+        _many(model, run, tasks, given, 1 if workers is None else workers)
         return
+    if workers is not None:
+        raise SettingError("--workers is how many of --tasks are trained at once: --task is only one")
     assert task is not None
     from edgediff.train import make_settings
     from edgediff.train import train as train_task

@@ -292,6 +292,28 @@ def test_one_task_or_a_file_of_tasks_is_asked_for(tiny_model, tmp_path):
         assert_one_sentence(outcome, "give --task NAME or --tasks FILE")
 
 
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (
+            ("--task", "sst2", "--workers", 2),
+            "--workers is how many of --tasks are trained at once: --task is",
+        ),
+        (("--tasks", "tasks.toml", "--resume"), "--tasks takes no --resume: given again, it goes on with"),
+        (("--task", "sst2", "--density", 0.01, "--size", "60KB"), "give --density or --size, one of the two"),
+    ],
+)
+def test_flags_of_which_one_would_say_nothing_are_refused(flags, sentence, tiny_model, tmp_path):
+    assert_one_sentence(call("train", tiny_model("bert"), tmp_path / "run", *flags), sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_extracted_diff_has_a_density_or_a_size(tiny_model, tmp_path):
+    arguments = (tiny_model("bert"), tmp_path, tmp_path / "run", "--task", "sst2", "--density", 0.01)
+    outcome = call("extract", *arguments, "--size", "60KB")
+    assert_one_sentence(outcome, "give --density or --size, one of the two")
+
+
 def test_flags_reach_the_record_and_the_run_is_packed_to_its_size_and_bits(tiny_model, tiny_task, tmp_path):
     files = ("--task", tiny_task / "task.json", "--train", tiny_task / "train.jsonl")
     flags = ("--method", "early", "--size", "1.5KB", "--bits", 3, "--epochs", 1, "--batch-size", 16)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import ONE_ROW, QUICK, train_on
 
+from edgediff.diff import Head
 from edgediff.encoder import load_encoder
 from edgediff.errors import RunError, SettingError
 from edgediff.format import read_run
@@ -54,22 +55,39 @@ def test_a_size_that_does_not_hold_the_head_is_refused_before_anything_is_writte
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_least_size_that_is_accepted_can_be_packed(tiny_model, tiny_task, tmp_path):
-    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
-    base, settings = encoder.base(), replace(QUICK, method=Method.EARLY)
+@pytest.fixture
+def least_size(tiny_model, tiny_task):
+    """The least size that is accepted: it holds the head."""
+    base, task = load_encoder(tiny_model("bert")).base(), load_task(tiny_task / "task.json")
 
     def accepted(size):
         try:
-            Cut.of(base, task, replace(settings, size=size), {})
+            Cut.of(base, task, replace(QUICK, method=Method.EARLY, size=size), {})
         except SettingError:
             return False
         return True
 
-    least = next(size for size in range(300, 1000) if accepted(size))
     assert not accepted(300)
-    train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(settings, size=least), rows=64)
+    return next(size for size in range(300, 1000) if accepted(size))
+
+
+def test_a_size_of_little_more_than_the_head_can_be_packed(least_size, tiny_model, tiny_task, tmp_path):
+    settings = replace(QUICK, method=Method.EARLY, size=least_size + 100)
+    train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings, rows=64)
+    assert 0 < read_run(tmp_path / "run").nnz < 100
     pack(tmp_path / "run", tmp_path / "x.dpf")
-    assert (tmp_path / "x.dpf").stat().st_size <= least
+    assert (tmp_path / "x.dpf").stat().st_size <= settings.size
+
+
+@pytest.mark.parametrize("shape", Shape)
+def test_a_size_that_holds_the_head_and_no_entry_is_refused(shape, least_size, tiny_model, tiny_task):
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    size = least_size + 10  # its file names the shape
+    settings = replace(QUICK, method=Method.EARLY, size=size, shape=shape)
+    found = {name: np.ones(array.shape, np.float32) for name, array in encoder.arrays()}
+    head = Head(np.zeros((2, 32), np.float32), np.zeros(2, np.float32))
+    with pytest.raises(SettingError, match=f"size is {size} bytes, which hold no entry beside the head"):
+        Cut.of(encoder.base(), task, settings, {}).mask(found, None, head)
 
 
 def test_a_run_for_two_bits_packs_to_two_bits_and_keeps_its_score(tiny_model, tiny_base, tiny_task, tmp_path):

@@ -94,7 +94,7 @@ class Cut:
         columns and entries, each where it is worth its bytes. Tuning will begin at `start` (None: at 0).
 
         Raises:
-            SettingError: the number is below that of any row or column.
+            SettingError: the number is below that of any row or column, or the size holds no entry.
         """
 
         def fits(mask: Mask) -> bool:
@@ -102,6 +102,12 @@ class Cut:
                 return False
             return self.size is None or self._bytes(self._priced(found, start, mask, head)) <= self._room
 
+        mask = self._most_that(fits, found, head)
+        if self.size is not None and not any(map(len, mask.values())):
+            raise SettingError(f"size is {self.size} bytes, which hold no entry beside the head and products")
+        return mask
+
+    def _most_that(self, fits: Callable[[Mask], bool], found: Arrays, head: Head) -> Mask:
         match self.shape:
             case Shape.ENTRY if self.keep is not None:
                 return top_k(found, self.keep)
