@@ -1,5 +1,6 @@
 """What README says, done: its Python runs, its commands exist, its task file loads."""
 
+import json
 import re
 import shlex
 import shutil
@@ -69,6 +70,13 @@ def test_the_list_of_tasks_shown_loads(tmp_path):
         ("sst2", 3, None),
         ("tickets", 3, 60_000),
     ]
+
+
+def test_the_vectors_are_as_many_as_it_says():
+    files = [path for path in (ROOT / "tests" / "vectors").glob("*.json") if path.name != "schema.json"]
+    valid = [vector["valid"] for path in files for vector in json.loads(path.read_text("utf-8"))]
+    told = re.search(r"holds (\d+) files, (\d+) of\s+them to be refused", README)
+    assert [int(number) for number in told.groups()] == [len(valid), valid.count(False)]
 
 
 def test_every_linked_file_exists():
