@@ -4,9 +4,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgediff.format import read_dpf
+from edgediff.format.bundle import read_manifest
 from edgediff.runtime.answer import feature_logits
-from edgediff.runtime.session import load_session
+from edgediff.runtime.session import load_session, read_fitting
 from edgediff.runtime.tokens import Tokens
 from edgediff.score import Scores, predictions, read_rows, score
 
@@ -37,7 +37,7 @@ def eval(base: str | Path, dpf: str | Path, data: str | Path) -> Evaluation:
         BundleError, FormatError, BaseMismatchError: as `load_session`.
         DataError: the labelled file cannot be read or does not fit the task.
     """
-    diff = read_dpf(dpf)
+    diff = read_fitting(read_manifest(base), dpf, f"{base}")
     rows = read_rows(data, diff.task)
     session, task = load_session(base, diff)
     tokens = Tokens(base, diff.task)

@@ -16,7 +16,6 @@ from edgediff.format.bundle import (
     MODEL_FILE,
     WEIGHTS_FILE,
     Manifest,
-    Parameter,
     read_manifest,
     read_parameter,
 )
@@ -65,7 +64,7 @@ def load_session(
     session its token inputs and `task.feeds`:
 
         session, task = load_session("base/", "sst2.dpf")
-        (logits,) = session.run(["logits"], {**tokens, **task.feeds})
+        (logits,) = session.run([task.output], {**tokens, **task.feeds})
 
     `session_options` is used as given and gains the patched weights: use it for one session.
 
@@ -75,8 +74,11 @@ def load_session(
         BaseMismatchError: the diff was made for another base.
     """
     manifest = read_manifest(base)
-    diff = dpf if isinstance(dpf, Diff) else read_fitting(manifest, dpf, f"{base}")
-    check_base(manifest, diff.base, diff.shapes, where=f"{base}", dpf="the diff")
+    if isinstance(dpf, Diff):
+        diff = dpf
+        check_base(manifest, diff.base, diff.shapes, where=f"{base}", dpf="the diff")
+    else:
+        diff = read_fitting(manifest, dpf, where=f"{base}")
     patches = _patched_initializers(Path(base), manifest, diff)
     options = session_options or onnxruntime.SessionOptions()
     # Unlike add_initializer, this way checks names and shapes and acts before the optimiser folds a weight.
@@ -123,7 +125,13 @@ def check_base(
         raise BaseMismatchError(f"{dpf} has a head of width {base.width}, the base {where} has {own.width}")
     parameters = {parameter.name: parameter for parameter in manifest.parameters}
     for name, shape in shapes.items():
-        _check_parameter(parameters, name, shape, where)
+        parameter = parameters.get(name)
+        if parameter is None:
+            raise BaseMismatchError(f"{dpf} changes {name!r}, which the base {where} does not have")
+        if parameter.shape != shape:
+            raise BaseMismatchError(
+                f"{dpf} changes {name!r} of shape {shape}, the base {where} has {parameter.shape}"
+            )
 
 
 def run_session(
@@ -168,13 +176,3 @@ def _patched_initializers(base: Path, manifest: Manifest, diff: Diff) -> dict[st
         array = diff.patch(name, read_parameter(weights, parameter))
         patched[parameter.initializer] = np.ascontiguousarray(array.T if parameter.transposed else array)
     return patched
-
-
-def _check_parameter(parameters: dict[str, Parameter], name: str, shape: tuple[int, ...], base: str) -> None:
-    parameter = parameters.get(name)
-    if parameter is None:
-        raise BaseMismatchError(f"the diff changes {name!r}, which the base {base} does not have")
-    if parameter.shape != shape:
-        raise BaseMismatchError(
-            f"the diff changes {name!r} of shape {shape}, the base {base} has {parameter.shape}"
-        )
