@@ -28,7 +28,7 @@ from edgediff.runtime.image import IMAGE_FILE, base_values, build_image
 from edgediff.runtime.live import LiveSession, Mapping, mappings
 from edgediff.runtime.modes import LiveMode, SessionMode
 from edgediff.runtime.places import find_places
-from edgediff.runtime.trial import trial_diff, trial_logits
+from edgediff.runtime.trial import trial_diff, trial_logits, with_product
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +63,14 @@ def test_patched_it_answers_as_an_ordinary_session_and_reverted_it_holds_the_bas
     assert not _bits(session, tiny_base, manifest)
     mode.activate(None)
     assert _bits(session, tiny_base, manifest)
+
+
+def test_the_trial_has_a_product_only_where_a_matrix_is_packed(manifest):
+    diff = trial_diff(manifest)
+    (product,) = with_product(manifest, diff).products
+    assert product.shape == dict(with_product(manifest, diff).shapes)[product.name]
+    plain = replace(manifest, parameters=tuple(replace(p, transposed=False) for p in manifest.parameters))
+    assert with_product(plain, diff) is diff
 
 
 def test_a_key_that_was_not_prepared_leaves_the_active_one(image, manifest):

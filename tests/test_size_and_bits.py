@@ -35,12 +35,13 @@ from edgediff.train.cut import Cut
     ],
 )
 def test_a_run_for_a_size_packs_into_it_and_fills_it(method, shape, size, tiny_model, tiny_task, tmp_path):
-    settings = replace(QUICK, method=Method(method), shape=Shape(shape), size=size)
+    # In a few steps from 0 all values move alike, and take fewer bits than those of a real run.
+    settings = replace(QUICK, method=Method(method), shape=Shape(shape), size=size, epochs=10)
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     packed = pack(tmp_path / "run", tmp_path / "given.dpf", max_bytes=size)
     kept = 0.9 if settings.shape is Shape.ENTRY else 0.7
     assert packed.nnz >= kept * record["nnz"]  # or the score was that of another diff
-    assert 0.6 * size <= (tmp_path / "given.dpf").stat().st_size <= size
+    assert 0.75 * size <= (tmp_path / "given.dpf").stat().st_size <= size
     pack(tmp_path / "run", tmp_path / "own.dpf")  # the run's own size
     assert (tmp_path / "own.dpf").read_bytes() == (tmp_path / "given.dpf").read_bytes()
     pack(tmp_path / "run", tmp_path / "less.dpf", max_bytes=size - 300)

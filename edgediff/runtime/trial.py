@@ -36,8 +36,10 @@ def trial_diff(manifest: Manifest) -> Diff:
 
 
 def with_product(manifest: Manifest, diff: Diff) -> Diff:
-    """The trial's diff with a product, of rank 1, for a matrix as kernels pack them."""
-    matrix = next(entry for entry in manifest.parameters if entry.transposed)
+    """The trial's diff with a product, of rank 1, for a matrix as kernels pack them, if the base has one."""
+    matrix = next((entry for entry in manifest.parameters if entry.transposed), None)
+    if matrix is None:
+        return diff
     rows, columns = matrix.shape
     product = Product(matrix.name, matrix.shape, 0.1 * _wave(rows)[:, None], 0.1 * _wave(columns)[None])
     return replace(diff, products=(product,))

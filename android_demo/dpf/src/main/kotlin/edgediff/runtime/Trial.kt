@@ -38,12 +38,13 @@ internal class Trial(private val manifest: Manifest) {
 
     /**
      * What a patched session says of the input, and what it says after the diff was taken back; if [wholly], then also with a
-     * product, of rank 1, for a matrix as kernels pack them.
+     * product, of rank 1, for a matrix as kernels pack them, if the base has one.
      */
     fun ask(patcher: Patcher, wholly: Boolean): List<FloatArray> {
-        val matrix = manifest.parameters.first { it.transposed }
-        val (left, right) = matrix.shape.map { size -> wave(size.toInt()).also { for (i in it.indices) it[i] *= STEP } }
-        val products = listOf(Product(matrix.name, matrix.shape, 1, left, right))
+        val products = listOfNotNull(manifest.parameters.firstOrNull { it.transposed }).map { matrix ->
+            val (left, right) = matrix.shape.map { size -> wave(size.toInt()).also { for (i in it.indices) it[i] *= STEP } }
+            Product(matrix.name, matrix.shape, 1, left, right)
+        }
         val parts = listOfNotNull(part(diff.tensors), part(emptyList()), part(emptyList(), products).takeIf { wholly })
         return parts.map { part ->
             patcher.prepare(this, part)
