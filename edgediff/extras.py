@@ -1,6 +1,10 @@
 """Optional packages: asked for where they are used, with the exact line that installs them."""
 
 import importlib.util
+import json
+from importlib.metadata import distributions
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from edgediff.errors import MissingExtraError
 
@@ -38,5 +42,22 @@ def require(extra: str, what: str) -> None:
     if missing:
         raise MissingExtraError(
             f"{what} needs {', '.join(missing)}, which this environment lacks: "
-            f'run  pip install "edgediff[{extra}]"'
+            f"run pip install {_requirement(extra)}"
         )
+
+
+def _requirement(extra: str) -> str:
+    """What pip is to be given: this edgediff, from where it was installed, with `extra`.
+
+    An index that has no edgediff, or somebody else's, must not be asked for one that came from a folder
+    (PEP 610 says from where).
+    """
+    # In a clone, what building left beside the sources (`edgediff.egg-info`) is found too, and does not say.
+    said = (found.read_text("direct_url.json") for found in distributions(name="edgediff"))
+    origin = json.loads(next(filter(None, said), "{}"))
+    if origin.get("dir_info", {}).get("editable"):
+        return f'--editable "{url2pathname(urlsplit(origin["url"]).path)}[{extra}]"'
+    if "url" not in origin:
+        return f'"edgediff[{extra}]"'
+    vcs = f"{origin['vcs_info']['vcs']}+" if "vcs_info" in origin else ""
+    return f'"edgediff[{extra}] @ {vcs}{origin["url"]}"'

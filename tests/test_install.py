@@ -1,6 +1,7 @@
 """What a device installs: the package alone, without any extra, in a fresh environment."""
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from edgediff import extras
+from edgediff.errors import MissingExtraError
 from edgediff.pack import pack
 
 PROJECT = Path(__file__).parents[1]
@@ -56,7 +59,24 @@ def test_a_command_whose_extra_is_missing_prints_the_line_that_installs_it(bare,
     result = _call(bare, *arguments)
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
-    assert f'pip install "edgediff[{extra}]"' in line
+    source = (bare.parents[1] / "source").as_uri()
+    assert line.endswith(f'run pip install "edgediff[{extra}] @ {source}"')
+
+
+def test_pip_takes_the_line_of_a_missing_extra(bare):
+    line = _call(bare, "eval", "base", "x.dpf", "--data", "rows.jsonl").stderr.strip()
+    pip, *arguments = shlex.split(line.split("run ")[1])
+    tried = [bare / "python", "-m", pip, *arguments, "--dry-run", "--no-deps", "--report", "-", "--quiet"]
+    report = subprocess.run(tried, capture_output=True, text=True, check=True).stdout
+    (found,) = json.loads(report)["install"]
+    assert (found["metadata"]["name"], found["requested_extras"]) == ("edgediff", ["eval"])
+
+
+def test_an_editable_install_stays_one(monkeypatch):
+    monkeypatch.setitem(extras.PACKAGES, "bench", ("no_such_package",))
+    with pytest.raises(MissingExtraError, match="no_such_package") as refused:
+        extras.require("bench", "a report")
+    assert str(refused.value).endswith(f'run pip install --editable "{PROJECT}[bench]"')
 
 
 def test_a_bare_install_holds_the_demos_rows_and_type_markers(bare):
