@@ -73,9 +73,9 @@ class Run:
     def settings(self, epochs: float | None = None) -> Settings:
         """The settings: the defaults, but for what is varied."""
         name, _ = RATES[self.method]
-        varied = {name: self.rate, "density": self.density, "seed": self.seed}
-        varied |= {"shape": self.shape, "criterion": self.criterion}
-        named = (("adapter_rank", self.rank), ("size", self.size), ("bits", self.bits))
+        varied = {name: self.rate, "seed": self.seed, "shape": self.shape, "criterion": self.criterion}
+        density = self.density if self.method.masked and not self.size else None
+        named = (("density", density), ("adapter_rank", self.rank), ("size", self.size), ("bits", self.bits))
         varied |= {name: value for name, value in named if value}
         return Settings(method=self.method, epochs=epochs or EPOCHS[self.task], **varied)  # type: ignore[arg-type]
 

@@ -20,7 +20,7 @@ METHODS = {
     "structured": SETTINGS,
     "early": replace(SETTINGS, method=Method.EARLY),
     "patience": replace(SETTINGS, patience=2, mask_rate=1e-2),
-    "low-rank": replace(SETTINGS, method=Method.LOW_RANK),
+    "low-rank": replace(SETTINGS, method=Method.LOW_RANK, density=None),
     "early-low-rank": replace(SETTINGS, method=Method.EARLY_LOW_RANK),
 }
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import ONE_ROW, QUICK, score_on_onnxruntime, train_on
+from conftest import ONE_ROW, QUICK, quick, score_on_onnxruntime, train_on
 from diffs import made_diff, made_task
 
 from edgediff import dumps, loads
@@ -28,7 +28,7 @@ from edgediff.train.mask_stage import MaskStage
 from edgediff.train.methods import weights_of
 from edgediff.train.model import linear_layers, make_model
 
-SETTINGS = replace(QUICK, method=Method.LOW_RANK, adapter_rate=2e-2)
+SETTINGS = quick(Method.LOW_RANK, adapter_rate=2e-2)
 
 
 def _model_and_rows(tiny_model, tiny_task):

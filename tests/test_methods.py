@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import ONE_ROW, QUICK, score_on_onnxruntime, train_on
+from conftest import ONE_ROW, QUICK, quick, score_on_onnxruntime, train_on
 from safetensors.numpy import load_file
 
 from edgediff import Diff, read_dpf
@@ -32,7 +32,7 @@ def _parameters(model):
 def test_a_sparse_method_gives_a_file_that_scores_on_onnxruntime_as_in_training(
     method, tiny_model, tiny_base, tiny_task, tmp_path
 ):
-    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=method))
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, quick(method))
     diff, sizes = read_run(tmp_path / "run"), _parameters(tiny_model("bert"))
     if method is Method.BITFIT:
         biases = {name: size for name, size in sizes.items() if name.endswith(".bias")}
@@ -53,7 +53,7 @@ def test_a_sparse_method_gives_a_file_that_scores_on_onnxruntime_as_in_training(
 
 @pytest.mark.parametrize("method", ["full", "last-layer", "lora", "shira", "ia3"])
 def test_a_dense_method_leaves_what_it_trained_and_no_diff(method, tiny_model, tiny_task, tmp_path):
-    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, method=Method(method)))
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, quick(Method(method)))
     arrays = list(load_encoder(tiny_model("bert")).arrays())
     sizes = {name: array.size for name, array in arrays}
     last = sum(size for name, size in sizes.items() if name.startswith("encoder.layer.1."))
@@ -76,7 +76,7 @@ def test_a_dense_method_leaves_what_it_trained_and_no_diff(method, tiny_model, t
 
 
 def test_lora_trains_two_matrices_of_its_rank_for_each_linear_layer(tiny_model, tiny_task, tmp_path):
-    settings = replace(QUICK, method=Method.LORA, adapter_rank=3, components=(Component.ATTENTION,))
+    settings = quick(Method.LORA, adapter_rank=3, components=(Component.ATTENTION,))
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings, rows=32)
     assert record["trained_parameters"] == 2 * 4 * 3 * (32 + 32)  # layers, their matrices, rank, both sides
 

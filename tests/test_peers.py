@@ -36,7 +36,7 @@ from edgediff.train import Method
 from edgediff.train.adapters import attach
 from edgediff.train.methods import parameters_of
 
-SETTINGS = replace(QUICK, epochs=1, adapter_rate=2e-2)
+SETTINGS = replace(QUICK, epochs=1, adapter_rate=2e-2, density=None)
 ADAPTED = [method for method in Method if method.adapts]
 
 

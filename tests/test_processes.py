@@ -27,7 +27,7 @@ JOBS = {
     "structured": ("colours", QUICK),
     "early": ("colours", QUICK | {"method": "early"}),
     "accumulated": ("colours", QUICK | {"method": "early", "accumulation": 2}),
-    "low-rank": ("colours", QUICK | {"method": "low-rank"}),
+    "low-rank": ("colours", QUICK | {"method": "low-rank", "density": None}),
     "early-low-rank": ("colours", QUICK | {"method": "early-low-rank"}),
     "tokens": ("words", QUICK | {"method": "early", "batch_size": 6}),
     "patient": ("colours", QUICK | {"epochs": 3, "patience": 1}),

@@ -1,10 +1,8 @@
 """Adapters in fewer bits: what rounding may change, and what is counted."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-from conftest import ONE_ROW, QUICK, train_on
+from conftest import ONE_ROW, quick, train_on
 from safetensors.numpy import load_file
 
 from benchmarks.peers.whole import merged_weights
@@ -43,7 +41,7 @@ def trained(tiny_model, tiny_task, tmp_path_factory):
     found = {}
     for method in (Method.LORA, Method.IA3):
         run = tmp_path_factory.mktemp("shipped") / method
-        settings = replace(QUICK, method=method, adapter_rate=2e-2)
+        settings = quick(method, adapter_rate=2e-2)
         found[method] = run, train_on(tiny_model("bert"), run, tiny_task, settings)
     return found
 

@@ -36,6 +36,11 @@ class Method(StrEnum):
         return not self.adapts and self not in (Method.LAST_LAYER, Method.FULL)
 
     @property
+    def masked(self) -> bool:
+        """Whether it changes as many single entries as it is told."""
+        return self.sparse and self not in (Method.LOW_RANK, Method.BITFIT)
+
+    @property
     def low_rank(self) -> bool:
         """Whether it adds to the weights of linear layers, by `adapter_rank`."""
         return self.learns_products or self in (Method.LORA, Method.SHIRA)
@@ -100,6 +105,19 @@ _CHOOSING_SHARE = {
     Method.MAGNITUDE: 0.5,
     Method.FISHER: 0.1,
 }
+_MASKED = tuple(method for method in Method if method.masked)
+_SPARSE = tuple(method for method in Method if method.sparse)
+_USED_BY: dict[str, tuple[Method, ...]] = {
+    "density": _MASKED,
+    "size": _SPARSE,
+    "criterion": (Method.EARLY, Method.EARLY_LOW_RANK),
+    "bits": _SPARSE,
+    "choosing_share": tuple(_CHOOSING_SHARE),
+    "mask_rate": (*_MASKED, Method.BITFIT),
+    "tuning_dropout": _SPARSE,
+    "adapter_rank": tuple(method for method in Method if method.low_rank),
+}
+"""The methods that a setting is for, where it is not for all; who gives it to another expects something."""
 _SHAPED = {
     Shape.ROW: (Method.EARLY, Method.MAGNITUDE, Method.STRUCTURED, Method.DIFF, Method.EARLY_LOW_RANK),
     Shape.AUTO: (Method.EARLY, Method.MAGNITUDE, Method.EARLY_LOW_RANK),
@@ -216,7 +234,7 @@ class Settings:
         """Turn names into what they name, and check every value.
 
         Raises:
-            SettingError: a name that there is not, or a value out of its range.
+            SettingError: a name that there is not, a value out of its range, or one for other methods.
         """
         self._take_names()
         if self.density is not None and not 0 < self.density <= 1:
@@ -237,7 +255,7 @@ class Settings:
             raise SettingError(f"tuning_dropout is {self.tuning_dropout!r:.80}, expected true or false")
         if not 0 <= self.warmup < 1:
             raise SettingError(f"warmup is {self.warmup}, expected a number from 0 to below 1")
-        self._check_shape()
+        self._check_method()
 
     def _take_names(self) -> None:
         """Have members where a text or a list stood: all that follows asks for them by `is`."""
@@ -258,7 +276,14 @@ class Settings:
             allowed = f", at least {least}" if most is None else f" from {least} to {most}"
             raise SettingError(f"{name} is {value!r:.80}, expected a whole number{allowed}")
 
-    def _check_shape(self) -> None:
+    def _check_method(self) -> None:
+        """Refuse what the method cannot use."""
+        for name, able in _USED_BY.items():
+            value = getattr(self, name)
+            if value != getattr(Settings, name) and self.method not in able:
+                raise SettingError(
+                    f"{name} is {value}, which the method {self.method} does not use; {', '.join(able)} do"
+                )
         able = _SHAPED.get(self.shape, tuple(Method))
         if self.method not in able:
             raise SettingError(
