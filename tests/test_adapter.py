@@ -249,6 +249,14 @@ def _without(part):
         ({}, _without("query.lora_A"), "query.lora_B.weight' is no factor of a linear layer of tiny-bert"),
         ({}, _without("lora_"), "changes no parameter of the base tiny-bert"),
         ({}, _without("classifier"), "has no linear head of 2 outputs for task 'colours'$"),
+        (
+            {"alpha_pattern": {"query(": 8}},
+            None,
+            r"alpha_pattern 'query\(' is no regular expression: missing",
+        ),
+        ({"alpha_pattern": ["query"]}, None, r"alpha_pattern is \['query'\], expected alphas by pattern"),
+        ({"alpha_pattern": {"query": None}}, None, "an alpha is None, expected a number"),
+        ({"lora_alpha": "16"}, None, "an alpha is '16', expected a number"),
     ],
 )
 def test_an_adapter_that_cannot_be_a_diff_is_refused_in_one_sentence(

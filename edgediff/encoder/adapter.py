@@ -103,7 +103,25 @@ def _config(folder: Path) -> Mapping[str, Any]:
             f"{folder} is an adapter started by init_lora_weights {start!r:.80}, which changes the base"
             f" itself: expected {', '.join(map(str, _STARTS))}"
         )
+    _check_alphas(folder, config)
     return config
+
+
+def _check_alphas(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse what `_scale` could not read."""
+    patterns = config.get("alpha_pattern") or {}
+    if not isinstance(patterns, Mapping):
+        raise ModelError(f"{folder}: alpha_pattern is {patterns!r:.80}, expected alphas by pattern")
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ModelError(
+                f"{folder}: alpha_pattern {pattern!r:.80} is no regular expression: {error}"
+            ) from error
+    for alpha in (config.get("lora_alpha", 1), *patterns.values()):
+        if type(alpha) not in (int, float) or not math.isfinite(alpha):
+            raise ModelError(f"{folder}: an alpha is {alpha!r:.80}, expected a number")
 
 
 def _scale(config: Mapping[str, Any], layer: str, rank: int) -> float:
@@ -111,7 +129,7 @@ def _scale(config: Mapping[str, Any], layer: str, rank: int) -> float:
 
     `layer` is the layer's name in the model that was adapted.
     """
-    patterns = dict(config.get("alpha_pattern") or {})
+    patterns = config.get("alpha_pattern") or {}
     own = [alpha for pattern, alpha in patterns.items() if re.match(rf"(.*\.)?({pattern})$", layer)]
     alpha = float(own[0] if own else config.get("lora_alpha", rank))
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
