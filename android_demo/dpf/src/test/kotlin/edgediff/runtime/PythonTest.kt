@@ -48,7 +48,10 @@ class PythonTest {
                 val found = base.logits(task.name, tokens.pad(listOf(feature)))
                 val wanted = expected.logits[row]
                 assertEquals(wanted.size, found.size)
-                assertTrue(found.indices.all { abs(found[it] - wanted[it]) <= 1e-5f }, text)
+                // Another release of onnxruntime adds up in another order: float32 is exact to 6e-8 of the largest.
+                val allowed = 1e-5f * maxOf(1f, wanted.maxOf { abs(it) })
+                val error = found.indices.maxOf { abs(found[it] - wanted[it]) }
+                assertTrue(error <= allowed, "$text: $error from Python's logits, at most $allowed is allowed")
             }
         }
     }
