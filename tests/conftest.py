@@ -48,15 +48,13 @@ QUICK = Settings(
     precision=Precision.FP32,
     dense_rate=1e-3,
 )
+ONE_ROW = 1.01 / 60
+"""What one row of the tiny task's dev rows counts."""
 
 
 def quick(method, **settings):
     """QUICK for another method, without a density where that has none."""
     return replace(QUICK, method=method, density=QUICK.density if method.masked else None, **settings)
-
-
-ONE_ROW = 1.01 / 60
-"""What one row of the tiny task's dev rows counts."""
 
 
 def held(live, name, size):

@@ -39,9 +39,12 @@ def test_a_run_for_a_size_packs_into_it_and_fills_it(method, shape, size, tiny_m
     settings = replace(QUICK, method=Method(method), shape=Shape(shape), size=size, epochs=10)
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     packed = pack(tmp_path / "run", tmp_path / "given.dpf", max_bytes=size)
-    kept = 0.9 if settings.shape is Shape.ENTRY else 0.6  # an entry out of a row leaves it no free positions
+    # Rounding differs between processes of one machine, and with it which rows, large steps here, fit in.
+    kept, filled = (0.9, 0.75) if settings.shape is Shape.ENTRY else (0.7, 0.6)
+    if settings.method is Method.EARLY_LOW_RANK and settings.shape is not Shape.ENTRY:
+        kept = 0.6  # fewer rows beside products: an entry out of one leaves it no free positions
     assert packed.nnz >= kept * record["nnz"]  # or the score was that of another diff
-    assert 0.75 * size <= (tmp_path / "given.dpf").stat().st_size <= size
+    assert filled * size <= (tmp_path / "given.dpf").stat().st_size <= size
     pack(tmp_path / "run", tmp_path / "own.dpf")  # the run's own size
     assert (tmp_path / "own.dpf").read_bytes() == (tmp_path / "given.dpf").read_bytes()
     pack(tmp_path / "run", tmp_path / "less.dpf", max_bytes=size - 300)
