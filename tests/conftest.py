@@ -146,14 +146,15 @@ def train_on(model, folder, files, settings, **options):
     return train(model, folder, settings=settings, **paths, **options)
 
 
-def score_on_onnxruntime(base, diff, data):
-    """The score of a diff whose values are exact, which no file holds."""
+def score_on_onnxruntime(base, diff, data, metric=None):
+    """The score of a diff whose values are exact, which no file holds; the task's own unless told."""
     rows = read_rows(data, diff.task)
     session, task = load_session(base, diff)
     tokens = Tokens(base, diff.task)
     features = tokens.features(rows.texts, rows.pairs)
     logits = feature_logits(session, task, tokens, features)
-    return score(diff.task, predictions(diff.task, logits, rows, features), rows)[diff.task.metric]
+    scores = score(diff.task, predictions(diff.task, logits, rows, features), rows)
+    return scores[metric or diff.task.metric]
 
 
 def write_rows(path: Path, count: int, seed: int) -> None:

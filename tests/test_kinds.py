@@ -35,8 +35,10 @@ def test_a_task_of_each_kind_is_learnt_and_answered_on_onnxruntime(
     record = train_on(tiny_model("bert"), tmp_path / "run", files, settings)
     in_training = record["scores"]["dev"][record["metric"]]
     assert in_training > least
-    exact = score_on_onnxruntime(tiny_base, read_run(tmp_path / "run"), files / "dev.jsonl")
-    assert exact == pytest.approx(in_training, abs=1e-4)
+    # Rows of equal text differ in the last bit in one runtime and not in the other: their ranks say nothing.
+    metric = "pearson" if kind == "regression" else record["metric"]
+    exact = score_on_onnxruntime(tiny_base, read_run(tmp_path / "run"), files / "dev.jsonl", metric)
+    assert exact == pytest.approx(record["scores"]["dev"][metric], abs=1e-4)
     pack(tmp_path / "run", tmp_path / "x.dpf", bits=8)
     assert eval(tiny_base, tmp_path / "x.dpf", files / "dev.jsonl").score == pytest.approx(
         in_training, abs=0.04
