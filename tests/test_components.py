@@ -9,7 +9,7 @@ from edgediff.encoder import load_encoder
 from edgediff.errors import SettingError
 from edgediff.format import read_run
 from edgediff.train import Component, Method, Settings
-from edgediff.train.settings import component_of
+from edgediff.train.components import component_of
 
 NAMES = {
     "bert.embeddings.word_embeddings.weight": "embeddings",

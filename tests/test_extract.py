@@ -20,7 +20,7 @@ from edgediff.pack import pack, top_rows
 from edgediff.runtime import Tokens, eval, load_session
 from edgediff.score import load_task, read_rows
 from edgediff.train import Component, Method, Precision, Settings, Shape, extract
-from edgediff.train.settings import component_of
+from edgediff.train.components import component_of
 
 ALL = Settings(density=1.0)
 

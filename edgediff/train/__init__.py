@@ -1,8 +1,8 @@
 """A task as a sparse diff over a frozen encoder: choose, cut, tune."""
 
+from edgediff.train.components import Component
 from edgediff.train.extract import extract
 from edgediff.train.settings import (
-    Component,
     Criterion,
     L0Form,
     Method,

@@ -10,6 +10,7 @@ from typing import Any
 from edgediff.errors import SettingError
 from edgediff.format.metadata import MAX_RANK
 from edgediff.pack import FACTOR_BITS
+from edgediff.train.components import Component, component_of
 
 
 class Method(StrEnum):
@@ -84,17 +85,6 @@ class Shape(StrEnum):
     ENTRY = "entry"  # single entries
     ROW = "row"  # whole rows and columns of matrices, and whole vectors
     AUTO = "auto"  # each of these where it is worth its bytes
-
-
-class Component(StrEnum):
-    """A kind of parameter; every parameter is of exactly one."""
-
-    EMBEDDINGS = "embeddings"
-    LAYERNORM = "layernorm"
-    POOLER = "pooler"
-    BIAS = "bias"
-    ATTENTION = "attention"
-    FFN = "ffn"
 
 
 _CHOOSING_SHARE = {
@@ -360,25 +350,3 @@ def _listed(value: Any, where: str) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
         raise SettingError(f"{where} is {value!r:.80}, expected a list of texts")
     return list(value)
-
-
-def component_of(name: str) -> Component:
-    """What kind of parameter `name` is, as Hugging Face's encoders name theirs."""
-    lower = name.lower()
-    if "layernorm" in lower or "layer_norm" in lower:
-        return Component.LAYERNORM
-    if "embedding" in lower:
-        return Component.EMBEDDINGS
-    if lower.startswith("pooler."):
-        return Component.POOLER
-    if lower.endswith(".bias"):
-        return Component.BIAS
-    return Component.ATTENTION if "attention" in lower else Component.FFN
-
-
-def rate_at(peak: float, step: int, steps: int, warmup: float) -> float:
-    """The learning rate of a step: up from 0 within the warm-up, then linearly down to 0."""
-    rising = max(round(warmup * steps), 1)
-    if step < rising:
-        return peak * (step + 1) / rising
-    return peak * (steps - step) / max(steps - rising, 1)

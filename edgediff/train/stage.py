@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgediff.train.settings import Settings, rate_at
+from edgediff.train.settings import Settings
 
 State = dict[str, Tensor]
 """All that a stage needs to go on: tensors by name."""
@@ -69,7 +69,7 @@ class Stage(ABC):
         """Set each group's learning rate for `step`; a group without warm-up keeps its peak."""
         for group in self.optimizer.param_groups:
             if not group.get("constant", False):
-                group["lr"] = rate_at(group["peak"], step, self.steps, self.settings.warmup)
+                group["lr"] = _rate_at(group["peak"], step, self.steps, self.settings.warmup)
 
 
 class Chooser(Stage):
@@ -131,3 +131,11 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Ten
             _, number, moment = key.split(".")
             plain["state"].setdefault(int(number), {})[moment] = value
     optimizer.load_state_dict(plain)
+
+
+def _rate_at(peak: float, step: int, steps: int, warmup: float) -> float:
+    """The learning rate of a step: up from 0 within the warm-up, then linearly down to 0."""
+    rising = max(round(warmup * steps), 1)
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * (steps - step) / max(steps - rising, 1)
