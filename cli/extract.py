@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from edgediff.extras import require
-from edgediff_cli.show import check_amount, parse_bytes, progress_bar, record_text, say, show_warnings
+from edgediff_cli.show import parse_bytes, progress_bar, record_text, say, show_warnings
 
 
 def extract(
@@ -46,7 +46,6 @@ def extract(
 ) -> None:
     """Make a diff from a fine-tuned checkpoint: cut it, and with rows tune what is kept."""
     require("train", "edgediff extract")
-    check_amount(density, size)
     from edgediff.train import extract as extract_diff
     from edgediff.train import make_settings
 

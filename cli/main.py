@@ -31,11 +31,10 @@ class OneSentence(TyperGroup):
             say(f"edgediff: {printable(' '.join(str(error).split()))}")
             raise typer.Exit(130 if isinstance(error, StoppedError) else 1) from error
         except OSError as error:
-            if (
-                error.filename is not None or error.errno == errno.EPIPE
-            ):  # click ends quietly on a closed pipe
+            if error.errno == errno.EPIPE:  # click ends quietly on a closed pipe
                 raise
-            say(f"edgediff: cannot write the result: {error.strerror or error}")
+            where = "cannot write the result" if error.filename is None else printable(str(error.filename))
+            say(f"edgediff: {where}: {error.strerror or error}")
             raise typer.Exit(1) from error
 
 

@@ -9,8 +9,6 @@ from typing import Any
 
 import typer
 
-from edgediff.errors import SettingError
-
 
 def say(text: str) -> None:
     """A line for the person, on standard error, so that standard output holds results alone."""
@@ -54,12 +52,6 @@ def amounts(found: dict[str, Any]) -> list[str]:
             f" at {found['bits_per_factor']:.2f} bits each"
         )
     return told
-
-
-def check_amount(density: float | None, size: int | None) -> None:
-    """Refuse two amounts, of which one would say nothing."""
-    if density is not None and size is not None:
-        raise SettingError("give --density or --size, one of the two")
 
 
 _UNITS = {"": 1, "b": 1, "kb": 1000, "mb": 1000**2, "kib": 1024, "mib": 1024**2}

@@ -6,9 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
-from edgediff.errors import SettingError
+from edgediff.errors import EdgeDiffError, SettingError
 from edgediff.extras import require
-from edgediff_cli.show import check_amount, parse_bytes, progress_bar, record_text, say, show_warnings
+from edgediff_cli.show import (
+    parse_bytes,
+    printable,
+    progress_bar,
+    record_text,
+    say,
+    show_warnings,
+)
 
 _METHODS = (
     "early-low-rank (the default), low-rank, early, structured, diff, magnitude, fisher, random, bitfit;"
@@ -112,7 +119,6 @@ def train(
     given = {key: value for key, value in given.items() if value is not None}
     if (task is None) == (tasks is None):
         raise SettingError("give --task NAME or --tasks FILE, one of the two")
-    check_amount(density, size)
     show_warnings()
     if tasks is not None:
         if train or dev or tensorboard:
@@ -154,8 +160,13 @@ def _many(model: str, folder: Path, tasks: Path, given: dict[str, Any], workers:
         for name, outcome in outcomes:
             if isinstance(outcome, Exception):
                 failed += 1
-                say(f"edgediff: {name}: {' '.join(str(outcome).split())}")
+                say(f"edgediff: {name}: {printable(' '.join(_told(outcome).split()))}")
             else:
                 typer.echo(f"{folder / name}: {record_text(outcome)}")
     if failed:
         raise typer.Exit(1)
+
+
+def _told(outcome: Exception) -> str:
+    """What went wrong with a task; of what nobody foresaw, the kind too."""
+    return str(outcome) if isinstance(outcome, EdgeDiffError) else repr(outcome)

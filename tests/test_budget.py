@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from edgediff import Base, Diff, Head, Task, TensorDiff, dumps
 from edgediff.diff import Kind
 from edgediff.errors import SettingError
-from edgediff.pack import fit, quantise
+from edgediff.pack import fit, largest_count, quantise
 
 
 def _diff(seed=0, count=3000):
@@ -35,6 +35,13 @@ def test_the_file_is_no_larger_than_allowed_and_nearly_as_large(max_bytes):
     assert size <= max_bytes
     # Bytes jump where one more entry changes a value's bits or a row's class.
     assert size >= max_bytes - 300 or max_bytes < EMPTY + 300
+
+
+@given(st.integers(1, 5000), st.integers(0, 5000))
+def test_the_largest_count_is_found_to_a_thousandth_and_all_if_all_fit(most, largest):
+    found = largest_count(lambda count: count <= largest, most)
+    assert found <= largest
+    assert found == most if most <= largest else found >= largest - max(most // 1000, 1)
 
 
 def test_a_diff_that_fits_stays_whole():

@@ -263,7 +263,7 @@ def test_a_density_outside_its_range(density, tiny_model, tiny_task, tmp_path):
         (("--batch-size", 0), ("batch_size is 0", "at least 1")),
         (("--epochs", "inf"), ("epochs is inf", "above 0")),
         (("--size", "100"), ("size is 100 bytes", "products of rank 1 need about")),
-        (("--size", "100", "--method", "early"), ("bytes without any entry", "at most 95 are allowed")),
+        (("--size", "100", "--method", "early"), ("size is 100 bytes", "a file without any entry needs")),
         (("--exclude", "*"), ("leave no parameter",)),
     ],
 )
@@ -300,7 +300,10 @@ def test_one_task_or_a_file_of_tasks_is_asked_for(tiny_model, tmp_path):
             "--workers is how many of --tasks are trained at once: --task is",
         ),
         (("--tasks", "tasks.toml", "--resume"), "--tasks takes no --resume: given again, it goes on with"),
-        (("--task", "sst2", "--density", 0.01, "--size", "60KB"), "give --density or --size, one of the two"),
+        (
+            ("--task", "sst2", "--density", 0.01, "--size", "60KB"),
+            "density is 0.01 and size 60000, expected one of the two",
+        ),
     ],
 )
 def test_flags_of_which_one_would_say_nothing_are_refused(flags, sentence, tiny_model, tmp_path):
@@ -311,7 +314,7 @@ def test_flags_of_which_one_would_say_nothing_are_refused(flags, sentence, tiny_
 def test_an_extracted_diff_has_a_density_or_a_size(tiny_model, tmp_path):
     arguments = (tiny_model("bert"), tmp_path, tmp_path / "run", "--task", "sst2", "--density", 0.01)
     outcome = call("extract", *arguments, "--size", "60KB")
-    assert_one_sentence(outcome, "give --density or --size, one of the two")
+    assert_one_sentence(outcome, "density is 0.01 and size 60000, expected one of the two")
 
 
 def test_flags_reach_the_record_and_the_run_is_packed_to_its_size_and_bits(tiny_model, tiny_task, tmp_path):
@@ -427,6 +430,7 @@ def test_a_truncated_dpf(command, tiny_base, colours, tiny_task, tmp_path):
 
 def test_a_folder_that_is_no_run(tmp_path):
     assert_one_sentence(call("pack", tmp_path / "none", tmp_path / "x.dpf"), "is no folder")
+    assert_one_sentence(call("pack", "n" * 300, tmp_path / "x.dpf"), "nnn: File name too long")
     assert_one_sentence(call("pack", tmp_path, tmp_path / "x.dpf"), "or its training is not finished")
     assert not (tmp_path / "x.dpf").exists()
 

@@ -75,6 +75,14 @@ def test_the_dropout_before_a_head_is_the_architectures_own(tiny_model):
     encoder = load_encoder(tiny_model("albert"))
     assert (encoder.dropout, encoder.model.config.hidden_dropout_prob) == (0.1, 0.0)
     assert load_encoder(tiny_model("bert")).dropout == 0.1
+    assert load_encoder(tiny_model("distilbert")).dropout == 0.2  # 0.1 in its layers
+
+
+def test_a_dropout_before_the_head_alone_is_the_checkpoints_own(tiny_model, tmp_path):
+    folder = shutil.copytree(tiny_model("bert"), tmp_path / "bert")
+    config = json.loads((folder / "config.json").read_text()) | {"classifier_dropout": 0.3}
+    (folder / "config.json").write_text(json.dumps(config))
+    assert load_encoder(folder).dropout == 0.3
 
 
 def test_a_pooler_that_the_checkpoint_brings_is_part_of_the_base(tiny_model):

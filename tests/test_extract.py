@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from conftest import QUICK, train_on
 from safetensors.torch import load_file, save_file
 from torch.nn.utils import prune
 
@@ -88,7 +89,7 @@ def test_a_diff_of_all_that_changed_answers_as_the_tuned_model(
 
 
 @pytest.mark.parametrize(
-    "saving", ["pytorch_model.bin", "half precision", "several safetensors", "several pickles"]
+    "saving", ["pytorch_model.bin", "parameters", "half precision", "several safetensors", "several pickles"]
 )
 def test_a_checkpoint_is_read_however_it_was_saved(saving, tuned, tiny_model, tiny_task, tmp_path):
     folder, model = tuned
@@ -107,10 +108,11 @@ def test_a_checkpoint_is_read_however_it_was_saved(saving, tuned, tiny_model, ti
         for part in set(weight_map.values()):
             torch.save({name: t for name, t in state.items() if weight_map[name] == part}, copy / part)
         (copy / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": weight_map}))
-    elif saving == "pytorch_model.bin":
+    elif saving in ("pytorch_model.bin", "parameters"):
         copy.mkdir()
         shutil.copy(folder / "config.json", copy)
-        torch.save(model.state_dict(), copy / "pytorch_model.bin")
+        state = model.state_dict() if saving == "pytorch_model.bin" else dict(model.named_parameters())
+        torch.save(state, copy / "pytorch_model.bin")
     else:
         _changed(folder, copy, lambda state: {name: t.bfloat16() for name, t in state.items()})
     found = load_tuned(copy, encoder, task)
@@ -408,6 +410,8 @@ def test_a_folder_that_is_no_checkpoint_is_refused(tuned, tiny_model, tiny_task,
         (folder / name).unlink()
     (folder / "model.safetensors.index.json").write_text("{}")
     _refused("cannot be read as a checkpoint", ModelError, *arguments)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": []}')
+    _refused("cannot be read as a checkpoint", ModelError, *arguments)
     (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
     _refused("cannot be read as a checkpoint", ModelError, *arguments)
 
@@ -421,6 +425,23 @@ def test_rows_to_tune_on_need_rows_to_score_on(tuned, tiny_model, tiny_task, tmp
             task=tiny_task / "task.json",
             train=tiny_task / "train.jsonl",
         )
+
+
+def test_rows_are_counted_only_where_there_are_some(tuned, tiny_model, tiny_task, tmp_path):
+    task = tiny_task / "task.json"
+    with pytest.raises(SettingError, match="rows is 8, of a file of rows to tune on, which is not given"):
+        extract(tiny_model("bert"), tuned[0], tmp_path / "run", task=task, settings=ALL, rows=8)
+
+
+def test_an_extracted_run_is_not_the_result_of_a_training(tuned, tiny_model, tiny_task, tmp_path):
+    _extract(tiny_model("bert"), tuned[0], tmp_path / "run", tiny_task)
+    with pytest.raises(RunError, match="is finished and does not say what it was trained on"):
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, QUICK, resume=True)
+
+
+def test_a_difference_is_cut_by_no_method_that_learns_products(tuned, tiny_model, tiny_task, tmp_path):
+    with pytest.raises(SettingError, match="cannot be kept in part by the method early-low-rank"):
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, Settings(), tuned=tuned[0])
 
 
 def test_a_run_folder_that_exists_is_left_alone(tuned, tiny_model, tiny_task, tmp_path):

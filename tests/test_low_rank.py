@@ -96,6 +96,13 @@ def test_embeddings_alone_have_no_products(tiny_model, tiny_task, tmp_path):
     diff = read_run(tmp_path / "run")
     assert diff.nnz
     assert not diff.products
+    assert "rank" not in diff.provenance
+
+
+def test_a_rank_without_a_layer_for_it_is_refused(tiny_model, tiny_task, tmp_path):
+    settings = Settings(components=(Component.EMBEDDINGS,), adapter_rank=4)
+    with pytest.raises(SettingError, match="adapter_rank is 4, but components and exclude leave no linear"):
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
 
 
 def test_components_say_which_layers_change(tiny_model, tiny_task, tmp_path):

@@ -47,7 +47,8 @@ NAMED = {field.name: type(field.default) for field in fields(Settings) if isinst
         ({"bits": 3, "method": "lora"}, "bits is 3, which the method lora does not use"),
         ({"criterion": "credit", "method": "fisher"}, "criterion is credit, .* early-low-rank do"),
         ({"adapter_rank": 4, "method": "early"}, "adapter_rank is 4, which the method early does not use"),
-        ({"mask_rate": 1e-3, "method": "low-rank"}, "mask_rate is 0.001, which the method low-rank does not"),
+        ({"l0_form": "sum", "method": "early"}, "l0_form is sum, which the method early does not use"),
+        ({"density": 0.01, "size": 60000}, "density is 0.01 and size 60000, expected one of the two"),
         ({"choosing_share": 0.5, "method": "random"}, "choosing_share is 0.5, which the method random"),
         ({"tuning_dropout": True, "method": "ia3"}, "tuning_dropout is True, which the method ia3 does not"),
         ({"warmup": 1}, "warmup is 1, expected a number from 0 to below 1"),
@@ -64,7 +65,8 @@ def test_five_settings_are_names():
 
 @pytest.mark.parametrize(("name", "member"), [(name, each) for name, kind in NAMED.items() for each in kind])
 def test_a_name_given_as_text_is_what_it_names(name, member):
-    assert getattr(Settings(**{name: member.value}), name) is member
+    method = {"method": "structured"} if name == "l0_form" else {}
+    assert getattr(Settings(**method | {name: member.value}), name) is member
 
 
 @pytest.mark.parametrize("name", NAMED)

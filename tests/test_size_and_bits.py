@@ -18,6 +18,8 @@ from edgediff.score import load_task
 from edgediff.train import Method, Shape
 from edgediff.train.cut import Cut
 
+SIZED = replace(QUICK, density=None)
+
 
 @pytest.mark.parametrize(
     ("method", "shape", "size"),
@@ -36,7 +38,7 @@ from edgediff.train.cut import Cut
 )
 def test_a_run_for_a_size_packs_into_it_and_fills_it(method, shape, size, tiny_model, tiny_task, tmp_path):
     # In a few steps from 0 all values move alike, and take fewer bits than those of a real run.
-    settings = replace(QUICK, method=Method(method), shape=Shape(shape), size=size, epochs=10)
+    settings = replace(SIZED, method=Method(method), shape=Shape(shape), size=size, epochs=10)
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     packed = pack(tmp_path / "run", tmp_path / "given.dpf", max_bytes=size)
     # Rounding differs between processes of one machine, and with it which rows, large steps here, fit in.
@@ -54,8 +56,8 @@ def test_a_run_for_a_size_packs_into_it_and_fills_it(method, shape, size, tiny_m
 def test_a_size_that_does_not_hold_the_head_is_refused_before_anything_is_written(
     tiny_model, tiny_task, tmp_path
 ):
-    with pytest.raises(SettingError, match="bytes without any entry, at most 190 are allowed"):
-        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(QUICK, size=200))
+    with pytest.raises(SettingError, match=r"size is 200 bytes, a file without any entry needs \d+$"):
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, replace(SIZED, size=200))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -66,7 +68,7 @@ def least_size(tiny_model, tiny_task):
 
     def accepted(size):
         try:
-            Cut.of(base, task, replace(QUICK, method=Method.EARLY, size=size), {})
+            Cut.of(base, task, replace(SIZED, method=Method.EARLY, size=size), {})
         except SettingError:
             return False
         return True
@@ -76,7 +78,7 @@ def least_size(tiny_model, tiny_task):
 
 
 def test_a_size_of_little_more_than_the_head_can_be_packed(least_size, tiny_model, tiny_task, tmp_path):
-    settings = replace(QUICK, method=Method.EARLY, size=least_size + 100)
+    settings = replace(SIZED, method=Method.EARLY, size=least_size + 100)
     train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings, rows=64)
     assert 0 < read_run(tmp_path / "run").nnz < 100
     pack(tmp_path / "run", tmp_path / "x.dpf")
@@ -87,11 +89,20 @@ def test_a_size_of_little_more_than_the_head_can_be_packed(least_size, tiny_mode
 def test_a_size_that_holds_the_head_and_no_entry_is_refused(shape, least_size, tiny_model, tiny_task):
     encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
     size = least_size + 10  # its file names the shape
-    settings = replace(QUICK, method=Method.EARLY, size=size, shape=shape)
+    settings = replace(SIZED, method=Method.EARLY, size=size, shape=shape)
     found = {name: np.ones(array.shape, np.float32) for name, array in encoder.arrays()}
     head = Head(np.zeros((2, 32), np.float32), np.zeros(2, np.float32))
     with pytest.raises(SettingError, match=f"size is {size} bytes, which hold no entry beside the head"):
         Cut.of(encoder.base(), task, settings, {}).mask(found, None, head)
+
+
+@pytest.mark.parametrize("shape", Shape)
+def test_where_nothing_changed_a_size_is_met_by_the_head_alone(shape, least_size, tiny_model, tiny_task):
+    encoder, task = load_encoder(tiny_model("bert")), load_task(tiny_task / "task.json")
+    settings = replace(SIZED, method=Method.EARLY, size=least_size + 1000, shape=shape)
+    found = {name: np.zeros(array.shape, np.float32) for name, array in encoder.arrays()}
+    head = Head(np.ones((2, 32), np.float32), np.zeros(2, np.float32))
+    assert Cut.of(encoder.base(), task, settings, {}).mask(found, None, head) == {}
 
 
 def test_a_run_for_two_bits_packs_to_two_bits_and_keeps_its_score(tiny_model, tiny_base, tiny_task, tmp_path):

@@ -74,6 +74,20 @@ def test_what_is_given_is_stronger_than_the_file(three):
     assert {job.rows for job in jobs} == {32}
 
 
+def test_a_density_takes_the_place_of_a_size_and_a_size_that_of_a_density(tmp_path):
+    text = '[defaults]\nsize = 60000\n[[tasks]]\ntask = "sst2"\n[[tasks]]\ntask = "mrpc"\ndensity = 0.01\n'
+    (tmp_path / "tasks.toml").write_text(text)
+
+    def amounts(given=None):
+        return [
+            (job.settings.density, job.settings.size) for job in read_tasks(tmp_path / "tasks.toml", given)
+        ]
+
+    assert amounts() == [(None, 60000), (0.01, None)]
+    assert amounts({"density": 0.02}) == [(0.02, None)] * 2
+    assert amounts({"size": 9000}) == [(None, 9000)] * 2
+
+
 def test_a_task_without_a_name_has_its_own_and_files_lie_beside_the_list(tmp_path):
     text = '[[tasks]]\ntask = "sst2"\n[[tasks]]\ntask = "sub/mine.toml"\ndev = "/data/dev.csv"\n'
     (tmp_path / "tasks.toml").write_text(text)
@@ -104,6 +118,7 @@ ONE = '[[tasks]]\ntask = "sst2"\n'
         (ONE + "name = 3", "task 1: name is 3, expected the name of a folder"),
         (ONE + "rows = 1.5", "task 1: rows is 1.5, expected a whole number"),
         (ONE + "rows = true", "task 1: rows is True, expected a whole number"),
+        ("[default]\nseed = 7\n" + ONE, r"unknown key 'default'; there are \[\[tasks\]\] and \[defaults\]"),
         (ONE + ONE, "two tasks have the name 'sst2', expected one each: give a `name`"),
     ],
 )

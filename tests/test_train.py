@@ -1,3 +1,4 @@
+import importlib
 import json
 import shutil
 from dataclasses import replace
@@ -9,7 +10,7 @@ from conftest import train_on
 from safetensors.numpy import load_file
 
 from edgediff.encoder import load_encoder
-from edgediff.errors import RunError, SettingError
+from edgediff.errors import OutputError, RunError, SettingError
 from edgediff.format import read_run
 from edgediff.score import load_task, read_rows
 from edgediff.train import Method, Precision, Settings
@@ -182,14 +183,58 @@ def test_where_a_finished_run_was_trained_is_no_matter(tiny_run, tiny_model, tin
         )
 
 
-def test_a_finished_run_that_does_not_say_of_what_it_is_stays_as_it_is(
+def test_a_finished_run_that_does_not_say_of_what_it_is_is_no_result(
     tiny_run, tiny_model, tiny_task, tmp_path
 ):
     run = shutil.copytree(tiny_run, tmp_path / "run")
     record = json.loads((run / "train.json").read_text())
     del record["identity"]
     (run / "train.json").write_text(json.dumps(record))
-    assert train_on(tiny_model("bert"), run, tiny_task, QUICK, resume=True) == record
+    with pytest.raises(RunError, match="is finished and does not say what it was trained on"):
+        train_on(tiny_model("bert"), run, tiny_task, FOUR_EPOCHS, resume=True)
+    assert json.loads((run / "train.json").read_text()) == record
+
+
+def test_a_run_that_another_process_finishes_meanwhile_is_left_alone(
+    tiny_run, tiny_model, tiny_task, tmp_path, monkeypatch
+):
+    run = tmp_path / "run"
+    module = importlib.import_module("edgediff.train.train")
+
+    def load_encoder(model):
+        shutil.copytree(tiny_run, run)  # between the first look at the folder and the lock
+        return load(model)
+
+    load = module.load_encoder
+    monkeypatch.setattr(module, "load_encoder", load_encoder)
+    with pytest.raises(RunError, match="was finished by another process meanwhile"):
+        train_on(tiny_model("bert"), run, tiny_task, replace(FOUR_EPOCHS, seed=5))
+    for name in ("train.json", "diff.safetensors"):
+        assert (run / name).read_bytes() == (tiny_run / name).read_bytes()
+
+
+def test_a_folder_that_cannot_be_locked_is_one_sentence(tiny_model, tiny_task, tmp_path):
+    (tmp_path / "run" / ".lock").mkdir(parents=True)
+    with pytest.raises(OutputError, match=r"cannot write in .*run: Is a directory"):
+        train_on(tiny_model("bert"), tmp_path / "run", tiny_task, QUICK, resume=True)
+
+
+def test_a_row_of_many_labels_is_told_from_another(tiny_model, tmp_path):
+    labels = [f"l{number}" for number in range(1200)]
+    task = {"name": "many", "kind": "multi_label", "text": "text", "label": "tags", "labels": labels}
+    (tmp_path / "task.json").write_text(json.dumps(task))
+
+    def write(middle):
+        rows = [{"text": "red lamp", "tags": ["l0", middle]}, {"text": "big lamp", "tags": ["l1199"]}]
+        for name in ("train.jsonl", "dev.jsonl"):
+            (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+
+    write("l600")
+    settings = Settings(method=Method.RANDOM, epochs=1)
+    train_on(tiny_model("bert"), tmp_path / "run", tmp_path, settings)
+    write("l601")
+    with pytest.raises(RunError, match="was trained with rows"):
+        train_on(tiny_model("bert"), tmp_path / "run", tmp_path, settings, resume=True)
 
 
 def test_an_existing_run_folder_is_left_alone(tiny_model, tiny_task, tmp_path):

@@ -29,10 +29,19 @@ def read_tensors(folder: Path, config: str, weights: tuple[str, ...]) -> dict[st
     try:
         for path in _files(folder, weights):
             state |= load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
-    except (OSError, ValueError, RuntimeError, TypeError, KeyError, EOFError, SafetensorError) as error:
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        EOFError,
+        SafetensorError,
+    ) as error:
         reason = str(error).strip().split("\n")[0]
         raise ModelError(f"{folder} cannot be read as a checkpoint: {reason}") from error
-    return {name: tensor for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
+    return {name: tensor.detach() for name, tensor in state.items() if isinstance(tensor, torch.Tensor)}
 
 
 def read_config(folder: Path, name: str) -> dict[str, Any]:

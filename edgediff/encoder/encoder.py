@@ -21,9 +21,16 @@ DEMO_MODEL = "minilm"
 
 _TOKEN_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 # Positions begin after the padding index in these architectures.
-_OFFSET_POSITIONS = {"roberta", "xlm-roberta", "camembert", "mpnet"}
-# Where a config says the dropout before a head; ALBERT alone has the first, its layers have none.
-_DROPOUTS = ("classifier_dropout_prob", "hidden_dropout_prob", "dropout")
+_OFFSET_POSITIONS = {"roberta", "mpnet"}
+# Where a config says the dropout before a head: for the head alone, if its architecture does, else for all.
+_DROPOUTS = (
+    "classifier_dropout",
+    "classifier_dropout_prob",
+    "seq_classif_dropout",
+    "cls_dropout",
+    "hidden_dropout_prob",
+    "dropout",
+)
 SUPPORTED = ("albert", "bert", "deberta-v2", "distilbert", "electra", "mobilebert", "mpnet", "roberta")
 
 

@@ -43,6 +43,8 @@ def fit(diff: Diff, max_bytes: int, bits: int | None = None) -> Diff:
 
 def largest_count(fits: Callable[[int], bool], most: int) -> int:
     """The largest count, to a thousandth of `most`, that still fits; by halving."""
+    if fits(most):
+        return most
     largest, smallest_too_large = 0, most
     while smallest_too_large - largest > max(most // 1000, 1):
         count = (largest + smallest_too_large) // 2
@@ -55,6 +57,8 @@ def largest_count(fits: Callable[[int], bool], most: int) -> int:
 
 def worthiest(diff: Diff, count: int) -> Diff:
     """The diff with the `count` entries of most squared value per bit, which depends on what else is kept."""
+    if count >= diff.nnz:
+        return diff
     squares = np.concatenate([np.square(t.values, dtype=np.float64) for t in diff.tensors])
     edges = np.cumsum([t.nnz for t in diff.tensors])[:-1]
     kept = np.ones(len(squares), np.bool_)

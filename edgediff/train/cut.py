@@ -3,6 +3,7 @@
 Rows and columns in their place are not the paper's: many masks are equally good, and these cost no positions.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from edgediff.diff import Base, Diff, Head, Product, Task, TensorDiff, as_matrix
 from edgediff.errors import SettingError
 from edgediff.format import dumps
 from edgediff.format.metadata import MAX_FACTORS, MAX_RANK
-from edgediff.pack import fit, largest_count, quantise, top_k, top_mixed, top_rows, worthiest
+from edgediff.pack import largest_count, quantise, top_k, top_mixed, top_rows, worthiest
 from edgediff.train.record import provenance_of
 from edgediff.train.settings import Method, Settings, Shape
 from edgediff.train.stage import Parameters
@@ -77,7 +78,10 @@ class Cut:
                     f"density {settings.kept_share} keeps no entry of {base.parameters} parameters"
                 )
             return replace(cut, keep=keep)
-        fit(cut._without_entries(), cut._room, cut.bits)
+        least = cut._bytes(cut._without_entries())
+        if least > cut._room:
+            needed = math.ceil(least / _MARGIN)
+            raise SettingError(f"size is {cut.size:,} bytes, a file without any entry needs {needed:,}")
         return cut
 
     @property
@@ -103,7 +107,8 @@ class Cut:
             return self.size is None or self._bytes(self._priced(found, start, mask, head)) <= self._room
 
         mask = self._most_that(fits, found, head)
-        if self.size is not None and not any(map(len, mask.values())):
+        changed = any(array.any() for array in found.values())
+        if changed and self.size is not None and not any(map(len, mask.values())):
             raise SettingError(f"size is {self.size} bytes, which hold no entry beside the head and products")
         return mask
 

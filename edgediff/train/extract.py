@@ -15,7 +15,7 @@ from edgediff.train.loop import Progress
 from edgediff.train.methods import parameters_of
 from edgediff.train.notices import given_notices
 from edgediff.train.record import EXTRACT, provenance_of
-from edgediff.train.settings import Method, Settings
+from edgediff.train.settings import Method, Settings, Shape
 from edgediff.train.train import train as train_task
 
 _log = logging.getLogger(__name__)
@@ -52,7 +52,11 @@ def extract(
     settings = replace(settings or Settings(), method=Method.MAGNITUDE)
     if (train is None) != (dev is None):
         raise SettingError("give train and dev, or neither: rows to tune on need rows to score on")
+    if train is None and rows is not None:
+        raise SettingError(f"rows is {rows}, of a file of rows to tune on, which is not given")
     adapter = is_adapter(tuned)
+    if adapter and (settings.density is not None or settings.shape is not Shape.ENTRY):
+        raise SettingError(f"{tuned} is an adapter, which is taken as it is: give no density and no shape")
     if train is not None and adapter:
         raise SettingError(f"{tuned} is an adapter, which is taken as it is: give no rows")
     if train is not None:

@@ -41,7 +41,9 @@ def learn_diff(loop: Loop, cut: Cut, given: Tuned | None, checkpoint: Checkpoint
             mask = {name: np.arange(p.numel()) for name, p in parameters.items()}
         else:
             loop.run(chooser, 0, _begin(chooser, checkpoint))
-            loop.record["stages"][-1] |= chooser.note() | {"scores": loop.score()}
+            loop.record["stages"][-1] |= chooser.note()
+            if chooser.steps:  # else nothing was learnt yet
+                loop.record["stages"][-1] |= {"scores": loop.score()}
 
             # Stage 2: the exact density, by one threshold over the whole model (section 3.3).
             found = chooser.found()

@@ -7,7 +7,7 @@ from pathlib import Path
 import accelerate
 from filelock import FileLock, Timeout
 
-from edgediff.errors import RunError
+from edgediff.errors import OutputError, RunError
 
 LOCK_FILE = ".lock"
 
@@ -18,6 +18,7 @@ def lock_folder(folder: Path, accelerator: accelerate.Accelerator) -> Iterator[N
 
     Raises:
         RunError: another process holds it.
+        OutputError: the folder cannot be written in.
     """
     if not accelerator.is_main_process:
         yield
@@ -29,6 +30,8 @@ def lock_folder(folder: Path, accelerator: accelerate.Accelerator) -> Iterator[N
         raise RunError(
             f"{folder} is in use by another process: wait for it, or name another folder"
         ) from error
+    except OSError as error:
+        raise OutputError(f"cannot write in {folder}: {error.strerror or error}") from error
     try:
         yield
     finally:

@@ -44,10 +44,19 @@ def parameters_of(encoder: Encoder, settings: Settings) -> Parameters:
 
 
 def weights_of(encoder: Encoder, settings: Settings) -> Parameters:
-    """Those of them that change by products, none for most methods."""
+    """Those of them that change by products, none for most methods.
+
+    Raises:
+        SettingError: as `parameters_of`, or a rank is given and there are none.
+    """
     if not settings.method.learns_products:
         return {}
-    return _of_linear_layers(encoder, parameters_of(encoder, settings))
+    weights = _of_linear_layers(encoder, parameters_of(encoder, settings))
+    if not weights and settings.adapter_rank is not None:
+        raise SettingError(
+            f"adapter_rank is {settings.adapter_rank}, but components and exclude leave no linear layer"
+        )
+    return weights
 
 
 def _of_linear_layers(encoder: Encoder, named: Parameters) -> Parameters:

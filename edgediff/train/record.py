@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import accelerate
+import numpy as np
 
 from edgediff.diff import Base, Diff, Task, fingerprint
 from edgediff.encoder import Tuned
@@ -38,7 +39,7 @@ def identity_of(
         "rows": _digest(rows),
         "dev_rows": _digest(dev),
         "settings": plain,
-        "tuned": fingerprint(given.difference.items()) if given is not None else None,
+        "tuned": _fingerprint(given) if given is not None else None,
         "precision": precision_of(settings, accelerator.device),
         "processes": accelerator.num_processes,
     }
@@ -47,9 +48,16 @@ def identity_of(
 
 def _digest(rows: Rows) -> str:
     digest = hashlib.sha256()
-    for text in (*rows.texts, *(rows.pairs or ()), *map(repr, rows.targets)):
+    # The whole of a target: an array of many elements is abridged by its own repr.
+    targets = (each.tolist() if isinstance(each, np.ndarray) else each for each in rows.targets)
+    for text in (*rows.texts, *(rows.pairs or ()), *map(repr, targets)):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     return digest.hexdigest()
+
+
+def _fingerprint(given: Tuned) -> str:
+    head = {} if given.head is None else {"head.weight": given.head.weight, "head.bias": given.head.bias}
+    return fingerprint((given.difference | head).items())
 
 
 def provenance_of(settings: Settings, task: Task, scores: Scores, given: bool) -> dict[str, str]:

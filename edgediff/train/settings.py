@@ -103,11 +103,14 @@ _USED_BY: dict[str, tuple[Method, ...]] = {
     "criterion": (Method.EARLY, Method.EARLY_LOW_RANK),
     "bits": _SPARSE,
     "choosing_share": tuple(_CHOOSING_SHARE),
-    "mask_rate": (*_MASKED, Method.BITFIT),
+    "l0_form": (Method.STRUCTURED, Method.DIFF),
     "tuning_dropout": _SPARSE,
     "adapter_rank": tuple(method for method in Method if method.low_rank),
 }
-"""The methods that a setting is for, where it is not for all; who gives it to another expects something."""
+"""The methods that a setting is for, where it is not for all; who gives it to another expects something.
+
+Rates are not among them: for a list of tasks, those of all stages may be said once.
+"""
 _SHAPED = {
     Shape.ROW: (Method.EARLY, Method.MAGNITUDE, Method.STRUCTURED, Method.DIFF, Method.EARLY_LOW_RANK),
     Shape.AUTO: (Method.EARLY, Method.MAGNITUDE, Method.EARLY_LOW_RANK),
@@ -229,6 +232,8 @@ class Settings:
         self._take_names()
         if self.density is not None and not 0 < self.density <= 1:
             raise SettingError(f"density is {self.density}, expected a number above 0 and at most 1")
+        if self.density is not None and self.size is not None:
+            raise SettingError(f"density is {self.density} and size {self.size}, expected one of the two")
         left_open = {
             field.name for field in fields(self) if field.default is getattr(self, field.name) is None
         }

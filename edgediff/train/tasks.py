@@ -48,7 +48,8 @@ def read_tasks(path: Path, settings: Mapping[str, Any] | None = None) -> list[Jo
 
     A table holds `task`, and if need be `name` (of the RUN folder; else the task's), `train`, `dev`, `rows`
     and any setting of `Settings`; `[defaults]` holds any of them for all. `settings` are stronger than the
-    file's. Files are looked for beside the TOML file.
+    file's, and a table's than the defaults; a density takes the place of a weaker size, and a size that of a
+    weaker density. Files are looked for beside the TOML file.
 
     Raises:
         TaskError: the file cannot be read or lacks a key, or two tasks have one name.
@@ -63,8 +64,10 @@ def read_tasks(path: Path, settings: Mapping[str, Any] | None = None) -> list[Jo
         raise TaskError(f"{path} holds no [[tasks]] tables")
     if not isinstance(defaults, dict):
         raise TaskError(f"{path}: defaults is {defaults!r:.80}, expected a table")
+    if unknown := sorted(plain.keys() - {"tasks", "defaults"}):
+        raise TaskError(f"{path}: unknown key {unknown[0]!r:.80}; there are [[tasks]] and [defaults]")
     jobs = [
-        _job(path, number, {**defaults, **table, **(settings or {})})
+        _job(path, number, _over(_over(defaults, table), settings or {}))
         for number, table in enumerate(listed, 1)
     ]
     names = [job.name for job in jobs]
@@ -188,6 +191,13 @@ def _train(model: str | Path, run: Path, job: Job) -> dict[str, Any]:
         resume=True,
         progress=obey,
     )
+
+
+def _over(weaker: Mapping[str, Any], stronger: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, the stronger one's where they meet; of density and size, ways to say one thing, one is enough."""
+    amounts = {"density", "size"}
+    hidden = amounts if amounts & stronger.keys() else set()
+    return {key: value for key, value in weaker.items() if key not in hidden} | dict(stronger)
 
 
 def _job(path: Path, number: int, plain: dict[str, Any]) -> Job:

@@ -10,7 +10,7 @@ import accelerate
 
 from edgediff.diff import Base, Task
 from edgediff.encoder import Tuned, load_encoder, load_tuned
-from edgediff.errors import OutputError, RunError
+from edgediff.errors import OutputError, RunError, SettingError
 from edgediff.format.run_folder import TRAIN_FILE, read_record, write_run
 from edgediff.score import load_task, read_rows
 from edgediff.score.rows import download_rows
@@ -54,7 +54,7 @@ def train(
     `RUN/tensorboard/` too. Started by `accelerate launch` or torchrun, all processes work on the one run.
 
     With `tuned`, a fine-tuned checkpoint of the same encoder, its difference is what is cut and tuned on, in
-    place of what `settings.method` would find.
+    place of what `settings.method`, one that keeps some of the entries and no more, would find.
 
     Raises:
         SettingError, TaskError, DataError, ModelError: an argument that cannot be used.
@@ -72,10 +72,11 @@ def train(
     accelerator.wait_for_everyone()
     if exists and not resume:
         raise RunError(f"{folder} exists already: name a new RUN folder, or add --resume to go on with it")
+    if tuned is not None and (settings.method.learns_products or not settings.method.masked):
+        raise SettingError(
+            f"a difference that is given cannot be kept in part by the method {settings.method}"
+        )
     finished = read_record(folder) if (folder / TRAIN_FILE).is_file() else None
-    # One that does not say of what it is, is of a time that did not keep it.
-    if finished is not None and not isinstance(finished.get("identity"), dict):
-        return finished
     definition = task if isinstance(task, Task) else load_task(task)
     train_rows = read_rows(train, definition, rows) if train else download_rows(definition, "train", rows)
     dev_rows = read_rows(dev, definition) if dev else download_rows(definition, "dev")
@@ -98,6 +99,8 @@ def train(
         raise OutputError(f"cannot create {folder}: {error.strerror or error}") from error
     with lock_folder(folder, accelerator):
         if accelerator.is_main_process:
+            if (folder / TRAIN_FILE).is_file():
+                raise RunError(f"{folder} was finished by another process meanwhile: add --resume to read it")
             remove_parts(folder)
         checkpoint = read_checkpoint(folder, identity)
         if tensorboard:
@@ -125,6 +128,8 @@ def _check_finished(
     folder: Path, record: dict[str, Any], identity: dict[str, Any], settings: Settings
 ) -> None:
     """Refuse a finished run of other arguments; where it was trained and by which version is no matter."""
+    if not isinstance(record.get("identity"), dict):
+        raise RunError(f"{folder} is finished and does not say what it was trained on: name a new RUN folder")
     place = {"edgediff", "processes"} | ({"precision"} if settings.precision is Precision.AUTO else set())
     asked = {name: value for name, value in identity.items() if name not in place}
     if (differs := difference(record["identity"], asked)) is not None:
@@ -151,6 +156,8 @@ def _run(
     scores = loop.score()
     if diff is not None:
         provenance = provenance_of(loop.settings, loop.model.task, scores, given is not None)
+        if not diff.products:
+            provenance.pop("rank", None)
         diff = replace(diff, provenance=provenance)
     record = record_of(loop, base, diff, scores, given is not None)
     if loop.accelerator.is_main_process:
