@@ -132,7 +132,7 @@ class Runs:
 
     def packed(self, run: Run, bits: int | None = None) -> Path:
         """The packed file, at `bits` a value or as many as `pack` takes."""
-        path = self.work / (f"{run.key}-{bits}-bits.dpf" if bits else f"{run.key}.dpf")
+        path = self.work / run.key / (f"{bits}-bits.dpf" if bits else "own.dpf")  # goes when the run goes
         if not path.exists():
             pack(self.folder(run), path, bits=bits)
         return path

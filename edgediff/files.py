@@ -23,6 +23,8 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the file cannot be written (no such folder, no permission, a full disk).
     """
+    if not path.name:
+        raise OutputError(f"cannot write {path}: it is a folder, expected the name of a file")
     part = _part(path)
     try:
         with part.open("xb") as file:

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from typer.testing import CliRunner
 
 from edgediff.bench import Effort, bench, make_plan
 from edgediff.bench.in_process import pages
+from edgediff.bench.plots import plots
+from edgediff.bench.tables import tables
 from edgediff.errors import OutputError, SettingError, StoppedError
 from edgediff.format import read_dpf, write_dpf
 from edgediff.format.bundle import WEIGHTS_FILE, read_manifest, read_parameter
@@ -134,6 +137,29 @@ def test_a_browser_shows_every_picture_and_table_without_network_or_complaint(me
     assert all(box["width"] > 250 and box["height"] > 100 for box in pictures)
     assert wide <= size[0]  # wide tables scroll by themselves, not the page
     assert titles == ["Tasks", "Switching", "Runs", "Start and memory"]
+
+
+def test_a_name_is_no_formula_and_ends_no_cell(measured):
+    results = json.loads((measured / "report.json").read_text().replace("colours", r"$\\frac$|x"))
+    assert r"$\frac$|x" in results["tasks"]
+    assert len(plots(results)) == 5
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in tables(results)[0].markdown().splitlines()}
+    assert len(widths) == 1
+
+
+def test_an_interrupt_in_the_first_measurement_can_be_resumed_too(tiny_base, files, tmp_path, monkeypatch):
+    module = importlib.import_module("edgediff.bench.bench")
+    plan = make_plan(tiny_base, files, EFFORT)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.in_process, "first_use", interrupted)
+        with pytest.raises(StoppedError, match="stopped before first use of colours, nothing is lost"):
+            bench(plan, tmp_path / "report")
+        with pytest.raises(StoppedError, match="stopped before first use of colours"):
+            bench(plan, tmp_path / "report", resume=True)
 
 
 def test_what_was_measured_before_an_interrupt_is_kept_and_not_measured_again(

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from edgediff.errors import BundleError
-from edgediff.format.bundle import read_manifest
+from edgediff.format.bundle import map_weights, read_manifest
 from edgediff.runtime import open_base
 
 GONE = object()
@@ -74,3 +74,11 @@ def test_what_is_no_manifest_is_refused(text, tiny_base, tmp_path):
     (tmp_path / "base" / "base.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(BundleError, match=r"base\.json is no manifest that can be read: "):
         read_manifest(tmp_path / "base")
+
+
+def test_weights_that_cannot_be_mapped_are_one_sentence(tmp_path):
+    with pytest.raises(BundleError, match=r"weights\.bin cannot be read: No such file or directory"):
+        map_weights(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"weights\.bin cannot be read: cannot mmap an empty file"):
+        map_weights(tmp_path)

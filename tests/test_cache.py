@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,6 +143,18 @@ def test_the_cache_folder_is_the_named_one_or_the_users(monkeypatch, tmp_path):
     assert default_cache() == tmp_path / "xdg" / "edgediff"
     monkeypatch.setenv("EDGEDIFF_CACHE", str(tmp_path / "own"))
     assert default_cache() == tmp_path / "own"
+
+
+def test_without_a_home_for_the_cache_tasks_get_a_session_each(tiny_base, monkeypatch, caplog):
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", home)  # as for a user whom the system does not know
+    for name in ("EDGEDIFF_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    with open_base(tiny_base, mode="auto", threads=1) as base:
+        assert base.mode == "session"
+    assert "there is no home folder for a cache: name one in EDGEDIFF_CACHE" in caplog.text
 
 
 def test_another_onnxruntime_has_an_image_of_its_own(tiny_base, tmp_path):

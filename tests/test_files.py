@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,12 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, name, reason):
         pass
     assert str(for_file.value) == str(for_folder.value) == f"cannot write {path}: {reason}"
     assert _names(tmp_path) == ["file"]
+
+
+def test_a_file_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match=r"cannot write \.: it is a folder, expected the name of a file"):
+        write_atomic(Path(), b"new")
 
 
 def test_a_file_cannot_take_the_name_of_a_folder(tmp_path):

@@ -308,6 +308,28 @@ def test_a_removed_task_is_gone_and_its_name_is_free_for_another_file(tiny, tiny
     assert tiny.run(["words", "one"], ["red lamp"]) != composed
 
 
+def test_no_switch_waits_for_the_file_of_another_task(tiny, tiny_base, tmp_path):
+    slow = tmp_path / "slow.dpf"
+    write_dpf(slow, made_diff(tiny_base, made_task("slow")))
+    content = slow.read_bytes()
+    tiny.add(slow)
+    slow.unlink()
+    os.mkfifo(slow)  # whoever reads it waits until somebody writes
+    reader = threading.Thread(target=tiny.activate, args=("slow",), daemon=True)
+    other = threading.Thread(target=tiny.run, args=("one", ["red lamp"]), daemon=True)
+    reader.start()
+    with slow.open("wb") as pipe:  # the reader has opened it
+        other.start()
+        other.join(timeout=60)
+        assert not other.is_alive()
+        assert reader.is_alive()
+        slow.unlink()
+        slow.write_bytes(content)  # what is read for the diff, after the digest
+        pipe.write(content)
+    reader.join(timeout=60)
+    assert tiny.tasks["slow"].uses == 1
+
+
 def test_a_name_is_given_once(tiny, kinds):
     with pytest.raises(SettingError, match="a task 'one' was added already"):
         tiny.add(kinds["one"])

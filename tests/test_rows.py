@@ -135,6 +135,8 @@ def test_a_sample_is_the_same_every_time_and_keeps_the_order(tmp_path):
         ([{"text": "a", "label": float("nan")}], NUMBER, "row 1, field 'label': found nan|cannot be read"),
         ([{"text": "a", "label": None}], NUMBER, "found None, expected a finite number"),
         ([{"text": "a", "label": "three"}], NUMBER, "found 'three', expected a finite number"),
+        ([{"text": "a", "label": 1e39}], NUMBER, r"found 1e\+39, expected a finite number"),
+        ([{"text": "a", "moods": f"[{10**400}]"}], SEVERAL, "found 1000*, expected one of joy"),
         ([{"sentence": "a", "label": 0}], TASK, "has no field 'text'; it has sentence, label"),
         ([{"text": "a", "label": 0}], PAIR, "has no field 'other'"),
         ([{"text": None, "label": 0}], TASK, "row 1, field 'text': found None, expected a text"),

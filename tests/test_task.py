@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edgediff.diff import GLUE_TASKS, Kind, Metric, Task
 from edgediff.errors import TaskError
+from edgediff.score import load_task
 
 METRICS = {
     Kind.CLASSIFICATION: (Metric.ACCURACY, Metric.F1, Metric.MATTHEWS_CORRELATION),
@@ -137,6 +138,12 @@ def test_a_definition_that_cannot_be_used_is_refused_by_key(plain, message):
     with pytest.raises(TaskError, match=f"^{re.escape(f'my.toml: {message}')}") as raised:
         Task.from_dict(plain, "my.toml")
     assert "\n" not in str(raised.value)
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path):
+    (tmp_path / "task.json").write_text("[" * 100_000)
+    with pytest.raises(TaskError, match=r"task\.json cannot be read"):
+        load_task(tmp_path / "task.json")
 
 
 @pytest.mark.parametrize("key", ["name", "text"])

@@ -190,6 +190,12 @@ def test_a_question_that_leaves_too_little_room_is_refused(encoder, length):
         encoder.task_tokenizer(ASKED)(["big", "red " * length], ["lamp", "two " * 20])
 
 
+@pytest.mark.parametrize("contexts", [None, [], ["one", "two"]])
+def test_a_question_without_its_context_is_refused(encoder, contexts):
+    with pytest.raises(DataError, match=r"found 1 questions and . contexts, expected one each"):
+        encoder.task_tokenizer(ASKED)(["who"], contexts)
+
+
 def test_a_long_question_is_fine_where_its_context_fits(encoder):
     features = encoder.task_tokenizer(ASKED)(["red " * 18], ["big blue lamp"])
     assert [len(feature) for feature in features] == [24]
@@ -221,6 +227,7 @@ def test_the_best_span_is_the_best_of_all_starts_and_ends(encoder, data, length)
     context = " ".join(words)
     features = encoder.task_tokenizer(ASKED)(["three small"], [context])
     logits = data.draw(window_logits(features))
+    logits = [np.where(np.arange(len(scores))[:, None] == 0, -1e9, scores) for scores in logits]  # an answer
     found = best_span(features, logits, context)
     spans = list(every_span(features, logits, context))
     assert found.score == max(score for _, _, score in spans)
@@ -232,27 +239,28 @@ def test_no_answer_wins_where_it_beats_every_span_in_every_window(encoder, data,
     context = " ".join((CONTEXT * 8)[:length])
     features = encoder.task_tokenizer(ASKED)(["three small"], [context])
     logits = data.draw(window_logits(features))
-    best = best_span(features, logits, context)
     nothing = min(float(scores[0, 0] + scores[0, 1]) for scores in logits)
+    never = [np.where(np.arange(len(scores))[:, None] == 0, -1e9, scores) for scores in logits]
+    best = best_span(features, never, context)
     wanted = Span("", 0, nothing) if nothing > best.score else best
-    assert best_span(features, logits, context, answerable=False) == wanted
+    assert best_span(features, logits, context) == wanted
 
 
-def test_no_answer_is_given_only_where_it_is_allowed(encoder):
+def test_no_answer_is_given_where_it_is_likelier_than_all_others(encoder):
     context = "one red lamp"
     features = encoder.task_tokenizer(ASKED)(["two"], [context])
     logits = np.zeros((len(features[0]), 2), np.float32)
     logits[0], logits[4] = 5, 2  # [CLS], and red behind [CLS] two [SEP] one
-    assert best_span(features, [logits], context, answerable=False) == Span("", 0, 10)
-    assert best_span(features, [logits], context, answerable=True) == Span("red", 4, 4)
+    assert best_span(features, [logits], context) == Span("", 0, 10)
     logits[0] = 1
-    assert best_span(features, [logits], context, answerable=False) == Span("red", 4, 4)
+    assert best_span(features, [logits], context) == Span("red", 4, 4)
 
 
 def test_an_answer_never_lies_in_the_question_or_at_special_tokens(encoder):
     context = "one red lamp"
     features = encoder.task_tokenizer(ASKED)(["two big"], [context])
     logits = np.where(features[0].sequence[:, None] == 1, -50, 50) * np.ones((1, 2), np.float32)
+    logits[0] = -60  # no answer
     logits[5] = -49  # red
     assert best_span(features, [logits], context) == Span("red", 4, -98)
 
@@ -282,8 +290,7 @@ def test_an_answer_begins_where_it_says_though_its_token_begins_with_a_space(byt
 def test_an_empty_context_has_no_answer(encoder):
     features = encoder.task_tokenizer(ASKED)(["two"], [""])
     logits = np.ones((len(features[0]), 2), np.float32)
-    assert best_span(features, [logits], "").text == ""
-    assert best_span(features, [logits], "", answerable=False) == Span("", 0, 2)
+    assert best_span(features, [logits], "") == Span("", 0, 2)
 
 
 def test_a_batch_is_padded_with_what_each_input_says(encoder):

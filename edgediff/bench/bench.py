@@ -97,7 +97,9 @@ def _begin(plan: Plan, out: Path, resume: bool) -> Results:
             for task in plan.tasks
         }
         fresh = {"format_version": FORMAT_VERSION, "complete": False, "identity": identity}
-        return {**fresh, "machine": machine(), "base": str(plan.base), "tasks": tasks, "measured": {}}
+        fresh |= {"machine": machine(), "base": str(plan.base), "tasks": tasks, "measured": {}}
+        _keep(fresh, out)  # from here on there is something to resume
+        return fresh
     try:
         found: Results = json.loads((out / RESULTS_FILE).read_text("utf-8"))
         same = found["identity"] == identity

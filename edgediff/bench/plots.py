@@ -21,6 +21,7 @@ _STYLE: Any = {  # matplotlib types it by the name of every setting
     "axes.titlelocation": "left",
     "font.family": "sans-serif",
     "font.size": 10,
+    "text.parse_math": False,  # a task's name may hold dollars
     "svg.fonttype": "path",  # looks the same wherever it is opened
     "svg.hashsalt": "edgediff",
 }

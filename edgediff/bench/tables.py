@@ -18,7 +18,8 @@ class Table:
 
     def markdown(self) -> str:
         """As GitHub shows it."""
-        return str(self.frame.to_markdown(index=False, disable_numparse=True))
+        escaped = self.frame.map(lambda cell: str(cell).replace("|", r"\|"))
+        return str(escaped.to_markdown(index=False, disable_numparse=True))
 
     def html(self) -> str:
         """As a browser shows it."""
@@ -63,9 +64,9 @@ def _tasks(results: Results) -> Table:
             }
         )
     text = (
-        "Bits are those of the whole file but the head, for each changed parameter. Pages are those of the"
-        " base's weights that hold a changed one, 4 KB each; a patch is from the base to the task, first use"
-        " from a file of which the header was read to a task that is active."
+        "Bits are those of the whole file but head and products, for each changed parameter. Pages are those"
+        " of the base's weights that hold a changed one, 4 KB each; a patch is from the base to the task,"
+        " first use from a file of which the header was read to a task that is active."
     )
     frame = pd.DataFrame(rows).fillna("")
     return Table("Tasks", text, frame.loc[:, (frame != "").any()])  # without scores, say, no such columns

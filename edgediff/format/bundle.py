@@ -135,6 +135,19 @@ def read_manifest(bundle: str | Path) -> Manifest:
     return manifest
 
 
+def map_weights(bundle: str | Path) -> NDArray[np.uint8]:
+    """The bytes of `weights.bin`, read from the disk as they are used.
+
+    Raises:
+        BundleError: they cannot be read.
+    """
+    path = Path(bundle) / WEIGHTS_FILE
+    try:
+        return np.memmap(path, np.uint8, "r")
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
 def read_parameter(weights: NDArray[np.uint8], parameter: Parameter) -> NDArray[np.float32]:
     """A parameter in PyTorch's orientation, as a view of `weights` (the bytes of `weights.bin`)."""
     values = weights[parameter.offset : parameter.offset + parameter.length].view("<f4")
@@ -150,7 +163,7 @@ def bundle_fingerprint(bundle: str | Path) -> str:
         BundleError: as `read_manifest`.
     """
     manifest = read_manifest(bundle)
-    weights = np.memmap(Path(bundle) / WEIGHTS_FILE, np.uint8, "r")
+    weights = map_weights(bundle)
     return fingerprint((entry.name, read_parameter(weights, entry)) for entry in manifest.parameters)
 
 

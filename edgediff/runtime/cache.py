@@ -82,11 +82,18 @@ def image_folder(
 
 
 def default_cache() -> Path:
-    """`$EDGEDIFF_CACHE`, or `edgediff` in the user's cache folder."""
+    """`$EDGEDIFF_CACHE`, or `edgediff` in the user's cache folder.
+
+    Raises:
+        BundleError: there is neither, nor a home.
+    """
     named = os.environ.get("EDGEDIFF_CACHE")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgediff"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgediff"
+    except RuntimeError as error:
+        raise BundleError("there is no home folder for a cache: name one in EDGEDIFF_CACHE") from error
 
 
 @contextlib.contextmanager

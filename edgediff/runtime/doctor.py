@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from edgediff.diff import Diff
 from edgediff.errors import BaseMismatchError, BundleError, EdgeDiffError
 from edgediff.files import sha256
-from edgediff.format import inspect, read_dpf
+from edgediff.format import inspect
 from edgediff.format.bundle import (
     MODEL_FILE,
-    WEIGHTS_FILE,
     Manifest,
     bundle_fingerprint,
+    map_weights,
     read_manifest,
     read_parameter,
 )
 from edgediff.runtime.answer import takes_two
 from edgediff.runtime.initializers import FLOAT, read_initializers
 from edgediff.runtime.open_base import OpenBase, open_base
-from edgediff.runtime.session import check_base
+from edgediff.runtime.session import read_fitting
 from edgediff.runtime.tokens import Tokens
 
 _TEXT = "one text for all tasks, whatever they are about"
@@ -98,7 +98,14 @@ def doctor(
 
 def _bundle(folder: Path, manifest: Manifest) -> Iterator[Verdict]:
     for name, entry in manifest.files.items():
-        if sha256(folder / name) == entry.sha256:
+        try:
+            digest = sha256(folder / name)
+        except OSError as error:
+            yield Verdict(
+                Level.WRONG, name, f"cannot be read: {error.strerror or error}", "see who may read it"
+            )
+            continue
+        if digest == entry.sha256:
             yield Verdict(Level.OK, name, "SHA-256 as base.json states")
         else:
             yield Verdict(Level.WRONG, name, "its bytes are not those of its SHA-256 in base.json", _EXPORT)
@@ -116,7 +123,10 @@ def _checked(subject: str, check: Callable[[], str], advice: str = _EXPORT) -> I
 
 def _parameters(folder: Path, manifest: Manifest) -> str:
     """Every parameter of the manifest is the graph's initializer of that name, byte for byte."""
-    held = {each.name: each for each in read_initializers((folder / MODEL_FILE).read_bytes())}
+    try:
+        held = {each.name: each for each in read_initializers((folder / MODEL_FILE).read_bytes())}
+    except OSError as error:
+        raise BundleError(f"{MODEL_FILE} cannot be read: {error.strerror or error}") from error
     for entry in manifest.parameters:
         found = held.get(entry.initializer)
         if found is None:
@@ -136,16 +146,14 @@ def _fingerprint(folder: Path, manifest: Manifest) -> str:
 
 def _file(folder: Path, manifest: Manifest, path: Path, opened: Sequence[OpenBase]) -> Iterator[Verdict]:
     try:
-        diff = read_dpf(path)
+        diff = read_fitting(manifest, path, str(folder))
+    except BaseMismatchError as error:
+        yield Verdict(Level.WRONG, str(path), str(error), _REPACK)
+        return
     except EdgeDiffError as error:
         yield Verdict(Level.WRONG, str(path), str(error), "get or pack the file again")
         return
     yield Verdict(Level.OK, str(path), f"readable, task {diff.task.name!r}, {_amount(diff)}")
-    try:
-        check_base(manifest, diff.base, diff.shapes, str(folder), "the file")
-    except BaseMismatchError as error:
-        yield Verdict(Level.WRONG, str(path), str(error), _REPACK)
-        return
     yield Verdict(Level.OK, str(path), "made for this base, and every tensor fits")
     yield _waste(folder, manifest, path, diff)
     if opened:
@@ -160,7 +168,7 @@ def _amount(diff: Diff) -> str:
 
 def _waste(folder: Path, manifest: Manifest, path: Path, diff: Diff) -> Verdict:
     """Entries whose value is lost when it is added to the base's."""
-    weights = np.memmap(folder / WEIGHTS_FILE, np.uint8, "r")
+    weights = map_weights(folder)
     parameters = {entry.name: entry for entry in manifest.parameters}
     wasted = 0
     for tensor in diff.tensors:

@@ -12,7 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from edgediff.errors import BundleError
-from edgediff.format.bundle import MODEL_FILE, WEIGHTS_FILE, Manifest, read_parameter
+from edgediff.format.bundle import MODEL_FILE, Manifest, map_weights, read_parameter
 from edgediff.runtime.asking import asking
 from edgediff.runtime.initializers import Initializer, read_initializers
 
@@ -95,5 +95,5 @@ def read_image(folder: Path) -> Image:
 
 def base_values(bundle: Path, manifest: Manifest) -> dict[str, NDArray[np.float32]]:
     """Every parameter by name, in PyTorch's orientation, as views of the bundle's mapped weights."""
-    weights = np.memmap(bundle / WEIGHTS_FILE, np.uint8, "r")
+    weights = map_weights(bundle)
     return {entry.name: read_parameter(weights, entry) for entry in manifest.parameters}

@@ -73,7 +73,9 @@ class OpenBase:
         return self._tasks.add(dpf, name)
 
     def remove(self, name: str) -> None:
-        """Let go of a task; what was asked of it before is answered first, and its name is free.
+        """Let go of a task, so that its name is free.
+
+        A batch of it that has its turn is answered first; a run in batches that still has some to go fails.
 
         Raises:
             TaskError: no such task.
@@ -129,7 +131,7 @@ class OpenBase:
             pass
 
     def close(self) -> None:
-        """Let go of session and memory; what was asked for before is answered first, the rest is refused."""
+        """Let go of session and memory; a batch that has its turn is answered first, the rest is refused."""
         if not self._open:
             return
         self._check_usable()

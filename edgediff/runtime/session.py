@@ -14,8 +14,8 @@ from edgediff.errors import BaseMismatchError
 from edgediff.format import read_dpf, read_header
 from edgediff.format.bundle import (
     MODEL_FILE,
-    WEIGHTS_FILE,
     Manifest,
+    map_weights,
     read_manifest,
     read_parameter,
 )
@@ -169,7 +169,7 @@ def _output(task: Task) -> str:
 def _patched_initializers(base: Path, manifest: Manifest, diff: Diff) -> dict[str, NDArray[np.float32]]:
     """The initializers that the diff touches, patched, in the graph's orientation."""
     parameters = {parameter.name: parameter for parameter in manifest.parameters}
-    weights = np.memmap(base / WEIGHTS_FILE, np.uint8, "r")
+    weights = map_weights(base)
     patched = {}
     for name in diff.shapes:
         parameter = parameters[name]

@@ -43,6 +43,7 @@ class BaseTask:
     _diff: Diff | None = field(default=None, repr=False)  # until it is prepared
     _head: dict[str, NDArray[np.float32]] | None = field(default=None, repr=False)
     _digest: str | None = field(default=None, repr=False)  # of the file, once it was read
+    _reading: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @property
     def kind(self) -> Kind:
@@ -125,18 +126,18 @@ class Tasks:
         """
         if (found := task._diff) is not None:  # so that no run waits for another task's file
             return found
-        with self._lock:
-            if task._diff is None:
+        with task._reading:
+            if (found := task._diff) is None:
                 with reading(task.path):
                     digest = sha256(task.path)
-                diff = read_fitting(self._manifest, task.path, str(self._bundle))
+                found = read_fitting(self._manifest, task.path, str(self._bundle))
                 # What was prepared of the file must go with its head, and with what is read of it later.
-                if diff.task != task.definition or task._digest not in (None, digest):
+                if found.task != task.definition or task._digest not in (None, digest):
                     raise TaskError(
                         f"{task.path} is another file than was added: remove the task, add it again"
                     )
-                task._diff, task._head, task._digest = diff, head_feeds(diff), digest
-            return task._diff
+                task._diff, task._head, task._digest = found, head_feeds(found), digest
+            return found
 
     def head_of(self, task: BaseTask) -> dict[str, NDArray[np.float32]]:
         """The graph inputs that hold the task's head; it stays at hand once the diff was read."""
@@ -147,8 +148,7 @@ class Tasks:
 
     def let_go(self, task: BaseTask) -> None:
         """Keep the task's diff no longer; it is read again when it is needed."""
-        with self._lock:
-            task._diff = None
+        task._diff = None  # in a switch, which waits for no file of another task
 
     def _find(self, name: str | Path) -> BaseTask:
         if isinstance(name, str) and name in self.by_name:

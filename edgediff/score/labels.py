@@ -1,12 +1,15 @@
 """The cells of a labelled file as targets: label positions, numbers, lists of labels, answers."""
 
 import json
-import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edgediff.diff import Task
 from edgediff.errors import DataError
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,9 @@ def position(value: Any, task: Task, where: str) -> int:
 
 
 def number(value: Any, task: Task, where: str) -> float:
-    """A finite number."""
+    """A number that is finite in float32."""
     found = _as_number(value)
-    if found is None or not math.isfinite(found):
+    if found is None or not abs(found) <= _LARGEST:
         raise DataError(f"{where}: found {value!r}, expected a finite number for task {task.name!r}")
     return found
 
@@ -93,5 +96,5 @@ def _as_number(value: Any) -> float | None:
         return None
     try:
         return float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

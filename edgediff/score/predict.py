@@ -47,11 +47,10 @@ def _of_words(scores: NDArray[np.float32], first: NDArray[np.int64]) -> NDArray[
 
 def _spans(logits: Logits, rows: Rows, features: Sequence[Feature]) -> list[str]:
     assert rows.pairs is not None
-    answerable = all(answers.texts for answers in rows.targets)
     windows: list[list[int]] = [[] for _ in rows.texts]
     for number, feature in enumerate(features):
         windows[feature.row].append(number)
     return [
-        best_span([features[i] for i in own], [logits[i] for i in own], context, answerable).text
+        best_span([features[i] for i in own], [logits[i] for i in own], context).text
         for own, context in zip(windows, rows.pairs, strict=True)
     ]

@@ -23,7 +23,7 @@ def load_task(task: str | Path) -> Task:
     try:
         text = path.read_text("utf-8")
         plain = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise TaskError(f"{path} cannot be read: {error}") from error
     if not isinstance(plain, dict):
         raise TaskError(f"{path} holds no table of keys")

@@ -27,14 +27,13 @@ class Span:
     score: float
 
 
-def best_span(
-    features: Sequence[Feature], logits: Sequence[NDArray[np.float32]], context: str, answerable: bool = True
-) -> Span:
+def best_span(features: Sequence[Feature], logits: Sequence[NDArray[np.float32]], context: str) -> Span:
     """The best span of a row, of all its windows.
 
     `logits` has one `(tokens, 2)` array a feature: start and end. The `N_BEST` starts and ends of each window
-    are paired; a span lies in the context and has at most `MAX_ANSWER_TOKENS` tokens. Unless `answerable`, no
-    answer (both ends at the first token, the worst window counts) competes with the spans.
+    are paired; a span lies in the context and has at most `MAX_ANSWER_TOKENS` tokens. No answer (both ends at
+    the first token, the worst window counts) competes with the spans, whatever the task was learnt from: one
+    whose questions all have an answer gives it next to no chance.
     """
     best, nothing = Span("", 0, -np.inf), np.inf
     for feature, scores in zip(features, logits, strict=True):
@@ -42,7 +41,7 @@ def best_span(
         found = _best_in_window(feature, scores[: len(feature)], context)
         if found.score > best.score:
             best = found
-    if not answerable and nothing > best.score:
+    if nothing > best.score:
         return Span("", 0, nothing)
     return best
 

@@ -70,10 +70,14 @@ class TaskTokenizer:
         """The features of each text (or pair), in the order of rows.
 
         Raises:
-            DataError: a question leaves too little room for its context.
+            DataError: a question comes without its context, or leaves too little room for it.
         """
         if self._windows:
-            self._check_room(texts, pairs or ())
+            if pairs is None or len(pairs) != len(texts):
+                raise DataError(
+                    f"found {len(texts)} questions and {len(pairs or ())} contexts, expected one each"
+                )
+            self._check_room(texts, pairs)
         inputs = list(zip(texts, pairs, strict=True)) if pairs is not None else list(texts)
         features = []
         for row, encoding in enumerate(self._tokenizer.encode_batch(inputs)):
