@@ -15,6 +15,7 @@ from edgediff.format import read_run
 from edgediff.score import load_task, read_rows
 from edgediff.train import Method, Precision, Settings
 from edgediff.train.batches import TokenRows
+from edgediff.train.checkpoint import CHECKPOINT_FILE
 from edgediff.train.gate_stage import GateStage
 from edgediff.train.model import make_model
 
@@ -193,6 +194,15 @@ def test_a_finished_run_that_does_not_say_of_what_it_is_is_no_result(
     with pytest.raises(RunError, match="is finished and does not say what it was trained on"):
         train_on(tiny_model("bert"), run, tiny_task, FOUR_EPOCHS, resume=True)
     assert json.loads((run / "train.json").read_text()) == record
+
+
+def test_a_checkpoint_that_a_killed_process_left_goes_when_its_run_is_read(
+    tiny_run, tiny_model, tiny_task, tmp_path
+):
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    (run / CHECKPOINT_FILE).write_bytes(b"of the last stage")
+    train_on(tiny_model("bert"), run, tiny_task, FOUR_EPOCHS, resume=True)
+    assert sorted(path.name for path in run.iterdir()) == sorted(path.name for path in tiny_run.iterdir())
 
 
 def test_a_run_that_another_process_finishes_meanwhile_is_left_alone(

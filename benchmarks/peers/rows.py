@@ -93,7 +93,7 @@ class Rows:
         models, heads = self._merged(trained), self._heads(trained)
         weights = {task: model.with_name(WEIGHTS_FILE) for task, model in models.items()}
         int8 = {
-            task: self._once(f"{task}-int8.onnx", partial(write_int8, model))
+            task: self._once(f"{trained[task].name}-int8.onnx", partial(write_int8, model))
             for task, model in models.items()
         }
         return [
@@ -114,9 +114,13 @@ class Rows:
         """Fine-tuned weights as a patch of the base's, unpacked whenever its task is opened."""
         base = self._runs.bundle / WEIGHTS_FILE
         patches = {
-            task: self._once(f"{task} {name}", partial(write, base, path)) for task, path in weights.items()
+            task: self._once(f"{path.parent.name} {name}", partial(write, base, path))
+            for task, path in weights.items()
         }
-        models = {task: self._files / f"{task} {name} unpacked" / MODEL_FILE for task in patches}
+        models = {
+            task: self._files / f"{path.parent.name} {name} unpacked" / MODEL_FILE
+            for task, path in weights.items()
+        }
 
         def opened(names: Names) -> Logits:
             for task in {*names.values()}:

@@ -25,8 +25,7 @@ class DenseStage(Stage):
         learn_only(model.encoder, parameters.values())
         self._head: list[Tensor] = list(model.head.parameters())
         encoder: list[Tensor] = list(parameters.values())
-        groups = [(self._head, settings.head_rate, False)]
-        self.optimizer = adam([(encoder, rate, False), *groups] if encoder else groups)
+        self.optimizer = adam([(encoder, rate, False), (self._head, settings.head_rate, False)])
 
     @torch.no_grad()
     def update(self, step: int) -> None:

@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def train(
     identity = identity_of(base, definition, settings, train_rows, dev_rows, given, accelerator)
     if finished is not None:
         _check_finished(folder, finished, identity, settings)
+        with suppress(OSError):  # of a process that was killed right after it had finished
+            (folder / CHECKPOINT_FILE).unlink()
         return finished
     parameters_of(encoder, settings)  # refuses what leaves none, before anything is written
     sparse = settings.method.sparse or tuned is not None
