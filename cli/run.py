@@ -4,7 +4,6 @@ import json
 import sys
 from dataclasses import asdict
 from itertools import groupby
-from math import isfinite
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,10 +81,7 @@ def _expected(named: bool) -> str:
 
 
 def _json(answer: "AnyAnswer") -> str:
-    plain = asdict(answer)
-    if not isfinite(plain.get("score", 0.0)):  # a context without tokens has no span
-        plain["score"] = None
-    return json.dumps(plain, ensure_ascii=False)
+    return json.dumps(asdict(answer), ensure_ascii=False)
 
 
 def _plain(answer: "AnyAnswer") -> str:

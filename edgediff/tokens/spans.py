@@ -37,7 +37,7 @@ def best_span(features: Sequence[Feature], logits: Sequence[NDArray[np.float32]]
     """
     best, nothing = Span("", 0, -np.inf), np.inf
     for feature, scores in zip(features, logits, strict=True):
-        nothing = min(nothing, float(scores[0].sum()))
+        nothing = min(nothing, float(scores[0, 0] + scores[0, 1]))
         found = _best_in_window(feature, scores[: len(feature)], context)
         if found.score > best.score:
             best = found
