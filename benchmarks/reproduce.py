@@ -52,7 +52,8 @@ def _plan(arguments: argparse.Namespace, runs: Runs) -> Iterator[Run]:
     ]
     for tried in range(arguments.rates):
         for row in rows:
-            yield replace(row, rate=RATES[row.method][1][tried])
+            for rate in RATES[row.method][1][tried : tried + 1]:  # some methods have fewer
+                yield replace(row, rate=rate)
     for seed in range(1, arguments.seeds):
         for row in rows:
             yield replace(runs.best(row), seed=seed)

@@ -38,7 +38,8 @@ def train(
     dev: Annotated[Path | None, typer.Option(help="Labelled rows to score the result on.")] = None,
     method: Annotated[str, typer.Option(help=f"How to choose what changes: {_METHODS}.")] = "",
     density: Annotated[
-        float | None, typer.Option(help="The share of the parameters that may change one by one.")
+        float | None,
+        typer.Option(help="The share of the parameters that may change one by one; the method has its own."),
     ] = None,
     size: Annotated[
         Any,
@@ -48,9 +49,7 @@ def train(
     ] = None,
     shape: Annotated[
         str | None,
-        typer.Option(
-            help="entry, row (whole rows and columns) or auto (each where it pays): what is changed."
-        ),
+        typer.Option(help="entry (unless given), row (whole rows and columns) or auto (each where it pays)."),
     ] = None,
     rank: Annotated[
         int | None,
@@ -59,11 +58,16 @@ def train(
     bits: Annotated[
         int | None, typer.Option(help="Learn with values as they will be packed, at 2 to 8 bits.")
     ] = None,
-    epochs: Annotated[float | None, typer.Option(help="Passes over the rows, all stages together.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Rows a step, of all processes together.")] = None,
+    epochs: Annotated[
+        float | None, typer.Option(help="Passes over the rows, all stages together; else 5.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Rows a step, of all processes together; else 32.")
+    ] = None,
     accumulation: Annotated[int | None, typer.Option(help="Take a step's rows in this many parts.")] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Decides the head's start, the order of rows, dropout and gates.")
+        int | None,
+        typer.Option(help="Decides the head's start, the order of rows, dropout and gates; else 0."),
     ] = None,
     components: Annotated[
         str | None,
@@ -80,7 +84,7 @@ def train(
         int | None, typer.Option(help="Use only this many training rows, drawn at random.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="auto, fp32 or bf16, of forward and backward pass.")
+        str | None, typer.Option(help="auto (unless given), fp32 or bf16, of forward and backward pass.")
     ] = None,
     tasks: Annotated[
         Path | None, typer.Option(help="A .toml file of many tasks; finished ones are not trained again.")

@@ -2,7 +2,7 @@
 
     python examples/two_tasks.py BASE FIRST.dpf SECOND.dpf
 
-Lines of standard input are answered by both tasks in turn.
+Lines of standard input are answered by both tasks in turn, which must be of one text and answer with a label.
 """
 
 import sys

@@ -104,6 +104,7 @@ _USED_BY: dict[str, tuple[Method, ...]] = {
     "bits": _SPARSE,
     "choosing_share": tuple(_CHOOSING_SHARE),
     "l0_form": (Method.STRUCTURED, Method.DIFF),
+    "open_factor": (Method.STRUCTURED, Method.DIFF),
     "tuning_dropout": _SPARSE,
     "adapter_rank": tuple(method for method in Method if method.low_rank),
 }
