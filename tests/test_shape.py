@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ONE_ROW, QUICK, train_on
+from conftest import LEARNING, LEARNT, ONE_ROW, QUICK, train_on
 
 from edgediff import read_dpf
 from edgediff.diff import as_matrix
@@ -19,9 +19,8 @@ ROWS = replace(QUICK, method=Method.EARLY, shape=Shape.ROW)
 
 @pytest.mark.parametrize("method", ["early", "early-low-rank", "magnitude", "diff", "structured"])
 def test_what_is_kept_is_whole_rows_and_columns(method, tiny_model, tiny_base, tiny_task, tmp_path):
-    record = train_on(
-        tiny_model("bert"), tmp_path / "run", tiny_task, replace(ROWS, method=Method(method), density=0.1)
-    )
+    settings = replace(ROWS, method=Method(method), density=0.1, **LEARNING)
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     diff = read_run(tmp_path / "run")
     assert 0.08 * diff.base.parameters < diff.nnz <= 0.1 * diff.base.parameters
     for tensor in diff.tensors:
@@ -31,7 +30,8 @@ def test_what_is_kept_is_whole_rows_and_columns(method, tiny_model, tiny_base, t
     pack(tmp_path / "run", tmp_path / "x.dpf")
     assert read_dpf(tmp_path / "x.dpf").provenance["shape"] == "row"
     found = eval(tiny_base, tmp_path / "x.dpf", tiny_task / "dev.jsonl").score
-    assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=ONE_ROW)
+    assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=2 * ONE_ROW)
+    assert found > LEARNT
 
 
 def test_positions_of_rows_and_columns_cost_a_fraction_of_those_of_entries(tiny_model, tiny_task, tmp_path):
@@ -57,9 +57,8 @@ def test_a_method_that_finds_no_rows_is_refused(method, shape):
 
 
 def test_auto_keeps_whole_lines_where_they_are_worth_it(tiny_model, tiny_base, tiny_task, tmp_path):
-    record = train_on(
-        tiny_model("bert"), tmp_path / "run", tiny_task, replace(ROWS, shape=Shape.AUTO, density=0.05)
-    )
+    settings = replace(ROWS, shape=Shape.AUTO, density=0.05, **LEARNING | {"epochs": 20})
+    record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     diff = read_run(tmp_path / "run")
     assert 0.04 * diff.base.parameters < diff.nnz <= 0.05 * diff.base.parameters
     whole = 0
@@ -72,7 +71,8 @@ def test_auto_keeps_whole_lines_where_they_are_worth_it(tiny_model, tiny_base, t
     pack(tmp_path / "run", tmp_path / "x.dpf")
     assert read_dpf(tmp_path / "x.dpf").provenance["shape"] == "auto"
     found = eval(tiny_base, tmp_path / "x.dpf", tiny_task / "dev.jsonl").score
-    assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=ONE_ROW)
+    assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=2 * ONE_ROW)
+    assert found > LEARNT
 
 
 def test_a_density_below_any_row_is_refused(tiny_model, tiny_task, tmp_path):

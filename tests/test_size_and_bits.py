@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ONE_ROW, QUICK, train_on
+from conftest import LEARNING, LEARNT, ONE_ROW, QUICK, train_on
 
 from edgediff.diff import Head
 from edgediff.encoder import load_encoder
@@ -106,7 +106,7 @@ def test_where_nothing_changed_a_size_is_met_by_the_head_alone(shape, least_size
 
 
 def test_a_run_for_two_bits_packs_to_two_bits_and_keeps_its_score(tiny_model, tiny_base, tiny_task, tmp_path):
-    settings = replace(QUICK, method=Method.EARLY, bits=2, epochs=8)
+    settings = replace(QUICK, method=Method.EARLY, bits=2, **LEARNING)
     record = train_on(tiny_model("bert"), tmp_path / "run", tiny_task, settings)
     values = np.concatenate([np.abs(tensor.values) for tensor in read_run(tmp_path / "run").tensors])
     assert len(np.unique(values)) > 100  # the run keeps them exact
@@ -114,6 +114,7 @@ def test_a_run_for_two_bits_packs_to_two_bits_and_keeps_its_score(tiny_model, ti
     assert len(packed.levels) == 2
     found = eval(tiny_base, tmp_path / "x.dpf", tiny_task / "dev.jsonl").score
     assert found == pytest.approx(record["scores"]["dev"]["accuracy"], abs=ONE_ROW)
+    assert found > LEARNT
     assert len(pack(tmp_path / "run", tmp_path / "y.dpf", bits=5).levels) > 2  # what is asked for is stronger
 
 

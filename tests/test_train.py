@@ -25,7 +25,7 @@ QUICK = Settings(method=Method.STRUCTURED, density=0.05, epochs=1, batch_size=16
 def test_a_run_folder_holds_diff_task_and_record(tiny_run):
     assert sorted(p.name for p in tiny_run.iterdir()) == ["diff.safetensors", "task.json", "train.json"]
     record = json.loads((tiny_run / "train.json").read_text())
-    assert record["scores"]["dev"]["accuracy"] > 0.6
+    assert 0.5 < record["scores"]["dev"]["accuracy"] <= 1
     assert [stage["name"] for stage in record["stages"]] == ["gates", "mask"]
     for stage in record["stages"]:
         assert stage["steps"] == 20
