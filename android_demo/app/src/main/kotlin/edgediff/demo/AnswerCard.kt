@@ -91,7 +91,7 @@ class AnswerCard(private val card: View) {
         val bar = LayoutInflater.from(card.context).inflate(R.layout.bar, bars, false)
         bar.findViewById<TextView>(R.id.label).text = label
         bar.findViewById<TextView>(R.id.value).text = value
-        bar.findViewById<ProgressBar>(R.id.score).run { progress = (score * max).roundToInt() }
+        bar.findViewById<ProgressBar>(R.id.score).run { progress = if (score.isNaN()) 0 else (score * max).roundToInt() }
         bar.contentDescription = resources.getString(R.string.bar, label, value)
         bars.addView(bar)
     }

@@ -10,15 +10,13 @@ import java.io.File
 import java.io.IOException
 import java.io.InputStream
 import java.io.OutputStream
+import java.util.UUID
 import kotlin.time.Duration
 import kotlin.time.measureTime
 import kotlin.time.measureTimedValue
 
 /** More than the format allows, so the library refuses what is longer. */
 private const val MAX_BYTES = (1L shl 26) + 1
-
-/** The name of a task that is being tried; no task has it. */
-private const val ON_TRIAL = "\u0000"
 
 /** A file of another app: its [name] there, and its bytes. */
 class Document(val name: String, val content: InputStream)
@@ -97,11 +95,12 @@ class Performer(private val places: Places, private val packed: () -> List<Packe
     fun take(document: Document): BaseTask = places.arriving(document.name) { file ->
         val base = opened()
         document.content.use { from -> file.outputStream().use { to -> copyAtMost(MAX_BYTES, from, to) } }
-        base.add(file, ON_TRIAL)
+        val onTrial = UUID.randomUUID().toString() // a name that no other task has
+        base.add(file, onTrial)
         try {
-            base.activate(ON_TRIAL) // reads all of the file
+            base.activate(onTrial) // reads all of the file
         } finally {
-            base.remove(ON_TRIAL)
+            base.remove(onTrial)
         }
         base.addFreely(places.keep(file))
     }

@@ -82,8 +82,8 @@ class OpenBase internal constructor(
      *   little room for its context.
      */
     fun run(task: String, texts: List<String>, pairs: List<String>? = null): List<AnyAnswer> {
-        val definition = named(task).definition
-        return answerTexts(definition, tokens(definition), { logits(task, it) }, texts, pairs)
+        val chosen = named(task)
+        return answerTexts(chosen.definition, tokens(chosen.definition), { logits(chosen, it) }, texts, pairs)
     }
 
     /**
@@ -100,8 +100,10 @@ class OpenBase internal constructor(
      *
      * @throws TaskError no such task.
      */
-    fun logits(task: String, batch: Batch): FloatArray = usable {
-        val chosen = named(task)
+    fun logits(task: String, batch: Batch): FloatArray = logits(named(task), batch)
+
+    private fun logits(chosen: BaseTask, batch: Batch): FloatArray = usable {
+        if (tasks[chosen.name] !== chosen) throw TaskError("the task ${chosen.name} was removed")
         switchTo(chosen)
         val head = checkNotNull(chosen.head)
         patcher.session.logits(head.output, batch, head.tensors)
@@ -117,7 +119,7 @@ class OpenBase internal constructor(
     /** Switches to the base alone: in live mode its weights are then the bundle's, bit for bit. */
     fun deactivate(): Unit = usable { patcher.activate(null) }
 
-    /** Lets go of sessions and memory; what was asked for before is answered first, the rest is refused. */
+    /** Lets go of sessions and memory; a batch that has its turn is answered first, the rest is refused. */
     override fun close(): Unit = lock.withLock {
         if (!open) return
         open = false

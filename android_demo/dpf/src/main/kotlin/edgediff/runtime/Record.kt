@@ -1,11 +1,12 @@
 package edgediff.runtime
 
+import java.io.ByteArrayInputStream
 import java.io.DataInputStream
 import java.io.DataOutputStream
 import java.io.File
 import java.io.IOException
+import java.nio.ByteBuffer
 import java.util.zip.CRC32
-import java.util.zip.CheckedInputStream
 import java.util.zip.CheckedOutputStream
 
 private const val RECORD_FILE = "record.bin"
@@ -66,28 +67,26 @@ internal class Record(
          *
          * @throws UnsureError there cannot be an image of that base here, as was found when it was tried.
          */
-        fun read(folder: File): Record? = try {
-            File(folder, RECORD_FILE).inputStream().buffered().use { file ->
-                val checked = CheckedInputStream(file, CRC32())
-                val input = DataInputStream(checked)
-                if (input.readInt() != LAYOUT) return null
-                val refused = input.readUTF()
-                val record = if (refused.isEmpty()) content(input) else null
-                val crc32 = checked.checksum.value
-                if (input.readLong() != crc32) return null
-                record ?: throw UnsureError("$refused (as $folder says)")
+        fun read(folder: File): Record? {
+            val bytes = try {
+                File(folder, RECORD_FILE).readBytes()
+            } catch (_: IOException) {
+                return null
             }
-        } catch (_: IOException) {
-            null
-        } catch (_: IndexOutOfBoundsException) { // damaged, and so are counts and the numbers of orders
-            null
-        } catch (_: NegativeArraySizeException) {
-            null
+            val end = bytes.size - Long.SIZE_BYTES
+            if (end < 0) return null
+            val crc32 = CRC32().apply { update(bytes, 0, end) }.value
+            if (ByteBuffer.wrap(bytes).getLong(end) != crc32) return null // before anything in it is believed
+            val input = DataInputStream(ByteArrayInputStream(bytes, 0, end))
+            if (input.readInt() != LAYOUT) return null
+            val refused = input.readUTF()
+            if (refused.isNotEmpty()) throw UnsureError("$refused (as $folder says)")
+            return content(input)
         }
 
         private fun content(input: DataInputStream): Record {
             val (model, weights) = List(2) { Checked(input.readLong(), input.readLong()) }
-            val orders = List(input.readInt()) { IntArray(readCount(input)) { input.readInt() } }
+            val orders = List(input.readInt()) { IntArray(input.readInt()) { input.readInt() } }
             val places = LinkedHashMap<String, Place>()
             repeat(input.readInt()) {
                 val name = input.readUTF()
@@ -95,15 +94,8 @@ internal class Record(
                 val order = input.readInt()
                 places[name] = Place(start, if (order == NO_ORDER) null else orders[order])
             }
-            val proof = List(input.readInt()) { FloatArray(readCount(input)) { input.readFloat() } }
+            val proof = List(input.readInt()) { FloatArray(input.readInt()) { input.readFloat() } }
             return Record(model, weights, places, proof)
-        }
-
-        /** A count of four-byte numbers, at most those that are left. */
-        private fun readCount(input: DataInputStream): Int {
-            val count = input.readInt()
-            if (count > MOST_NUMBERS) throw IOException("$count numbers")
-            return count
         }
 
         private inline fun writing(folder: File, write: (DataOutputStream) -> Unit) {
@@ -119,6 +111,3 @@ internal class Record(
         }
     }
 }
-
-/** A damaged count must not take all memory before its CRC-32 is seen to be wrong. */
-private const val MOST_NUMBERS = 1 shl 28
