@@ -32,7 +32,7 @@ RATES: dict[Method, tuple[str, tuple[float, ...]]] = {
     Method.BITFIT: ("mask_rate", (2e-3, 1e-3, 4e-3)),
     Method.LAST_LAYER: ("dense_rate", (2e-4, 1e-4, 4e-4)),
     Method.LORA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
-    Method.SHIRA: ("adapter_rate", (2e-3, 1e-3, 4e-3)),
+    Method.SHIRA: ("adapter_rate", (2e-3, 1e-3, 4e-3, 8e-3)),
     Method.IA3: ("adapter_rate", (1e-2, 3e-3, 3e-2)),
 }
 """The setting that is varied, and its values, the likely best first."""
