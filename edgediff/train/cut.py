@@ -107,8 +107,8 @@ class Cut:
             return self.size is None or self._bytes(self._priced(found, start, mask, head)) <= self._room
 
         mask = self._most_that(fits, found, head)
-        changed = any(array.any() for array in found.values())
-        if changed and self.size is not None and not any(map(len, mask.values())):
+        empty = self.size is not None and not any(map(len, mask.values()))
+        if empty and any(array.any() for array in found.values()):
             raise SettingError(f"size is {self.size} bytes, which hold no entry beside the head and products")
         return mask
 
